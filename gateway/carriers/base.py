@@ -1,0 +1,96 @@
+"""What the stages know of a carrier: a provider reached by one protocol and one account.
+
+`dispatch` prepares and submits within `credit`, reads outcomes in batches, and asks for cancels; `receipts` reads what the provider reports
+and acknowledges it once it is committed. No exception stands for an expected failure: see `message.Outcome`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.message import Answer, CancelAnswer, CancelOrder, Message, Receipt, Rejected, Reply
+
+
+class CarrierState(StrEnum):
+    """Whether a carrier can be used. READY and THROTTLED can."""
+
+    READY = "ready"
+    THROTTLED = "throttled"
+    SUSPENDED = "suspended"  # refused for a reason that only waiting or a human ends: credentials, account
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message as this carrier will send it."""
+
+    parts: tuple[object, ...]  # the carrier's own; their number is what credit is counted in
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the provider reported, and the token that acknowledges it."""
+
+    item: Receipt | Reply
+    token: object
+
+
+class Carrier(Protocol):
+    """A provider reached by one protocol and one account."""
+
+    @property
+    def name(self) -> str:
+        """Its configured name: the scope of message ids, and a metric label."""
+        ...
+
+    @property
+    def state(self) -> CarrierState:
+        """Whether it can be used now."""
+        ...
+
+    @property
+    def ready_to_cancel(self) -> bool:
+        """Whether cancels can be sent now."""
+        ...
+
+    def prepare(self, message: Message) -> Prepared | Rejected:
+        """Say how this carrier would send a message, or why it cannot. Pure."""
+        ...
+
+    def credit(self) -> int:
+        """How many parts window and rate admit now."""
+        ...
+
+    async def wait_credit(self) -> None:
+        """Return when credit() is above 0."""
+        ...
+
+    def submit(self, batch: Sequence[tuple[Message, Prepared]]) -> None:
+        """Write to the socket. Each message comes back in outcomes() once, and once more should its answer come late."""
+        ...
+
+    def cancel(self, orders: Sequence[CancelOrder]) -> None:
+        """Ask the provider to cancel. Each order comes back in outcomes()."""
+        ...
+
+    async def outcomes(self) -> list[Answer | CancelAnswer]:
+        """Wait for the next answers, in order of arrival."""
+        ...
+
+    async def inbound(self) -> list[Arrival]:
+        """Wait for the next receipts and replies, in order of arrival."""
+        ...
+
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
+        """Answer the provider: taken, or "try again later". Tokens of a dead session are ignored."""
+        ...
+
+    async def run(self) -> None:
+        """Connect and reconnect until cancelled."""
+        ...
+
+    async def stop(self, timeout: float) -> None:
+        """Submit nothing more, wait for answers, leave in order; within `timeout` seconds every submitted message has come back."""
+        ...
