@@ -1,0 +1,152 @@
+"""The payload schemas of the queue: JSON -> what a producer asks, and an event -> a PUBLISH with its CloudEvents attributes.
+
+`Submit` and `CancelRequest` are the payloads as producers write them; `mensageiro schema` draws the JSON Schemas from these types. Decoding
+checks shape and ranges only: what a number or a sender is worth is `ingest`'s to say.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.broker.base import Outbound
+from gateway.message import EncodingWish, InDoubtPolicy, Kind
+
+METADATA_LIMIT = 1024  # octets, names and values together
+CONTENT_TYPE = "application/json"
+
+MessageId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 . _ : -, unique per source")]
+
+
+class PayloadError(Exception):
+    """A payload is not what its schema says. Its text names the field; it never holds a value."""
+
+
+class Submit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Ask the gateway to send one message."""
+
+    id: MessageId
+    to: Annotated[str, Meta(min_length=1, max_length=40, description="Brazilian number, national or international")]
+    text: Annotated[str, Meta(min_length=1, max_length=600)]
+    from_: (
+        Annotated[str, Meta(min_length=1, max_length=21, description="sender: a number, a short code or 1 to 11 letters and digits")] | None
+    ) = msgspec.field(default=None, name="from")
+    kind: Kind = "common"
+    schedule_at: datetime | None = None
+    valid_for: Annotated[float, Meta(ge=60, le=172800, description="s, from the later of receipt and schedule_at")] | None = None
+    expires_at: datetime | None = None
+    priority: Annotated[int, Meta(ge=0, le=3, description="higher is sent first")] = 0
+    cost_centre: Annotated[int, Meta(ge=1, le=4294967295)] | None = None
+    receipt: Annotated[bool, Meta(description="ask for delivery receipts; false: `accepted` is final")] = True
+    encoding: EncodingWish = "auto"
+    transliterate: bool = False
+    routes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16, description="carriers by name")] | None = None
+    in_doubt: InDoubtPolicy | None = None
+    label: Annotated[str, Meta(max_length=40)] | None = None
+    normalise: bool = False
+    metadata: Annotated[dict[str, str], Meta(max_length=16)] = {}
+
+    def __post_init__(self) -> None:
+        if self.valid_for is not None and self.expires_at is not None:
+            raise ValueError("valid_for and expires_at exclude each other")
+        for name in ("schedule_at", "expires_at"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"{name} needs a zone")
+        if self.metadata and sum(len(key.encode()) + len(value.encode()) for key, value in self.metadata.items()) > METADATA_LIMIT:
+            raise ValueError(f"metadata is larger than {METADATA_LIMIT} octets")
+
+
+class CancelRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Ask the gateway to cancel a message of the same source."""
+
+    id: MessageId
+
+
+class State(msgspec.Struct, kw_only=True):
+    """The retained word of a gateway about itself."""
+
+    state: Literal["up", "draining", "down"]
+    instance: str
+    time: str
+
+
+class _Identity(msgspec.Struct):
+    """What of a refused payload can still be told: who it was."""
+
+    id: MessageId | None = None
+    metadata: Annotated[dict[str, str], Meta(max_length=16)] = {}
+
+
+class _Attributes(msgspec.Struct):
+    """What CloudEvents repeats of an event."""
+
+    event_id: str
+    time: str
+    instance: str
+    type: str
+    id: str | None = None
+
+
+_submit = msgspec.json.Decoder(Submit)
+_cancel = msgspec.json.Decoder(CancelRequest)
+_identity = msgspec.json.Decoder(_Identity)
+_attributes = msgspec.json.Decoder(_Attributes)
+
+
+def decode_submit(payload: bytes) -> Submit:
+    """Read a submit payload. Raises PayloadError."""
+    try:
+        return _submit.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError(_explain(error)) from None
+
+
+def decode_cancel(payload: bytes) -> CancelRequest:
+    """Read a cancel payload. Raises PayloadError."""
+    try:
+        return _cancel.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError(_explain(error)) from None
+
+
+def identity(payload: bytes) -> tuple[str | None, dict[str, str]]:
+    """Find id and metadata in a payload that is otherwise refused; (None, {}) where they are not well formed."""
+    try:
+        found = _identity.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, {}
+    return found.id, found.metadata
+
+
+def outbound(token: int, topic: str, payload: bytes, *, cloudevents: bool, correlation: bytes | None = None) -> Outbound:
+    """Wrap an event's JSON as a PUBLISH; CloudEvents 1.0 in binary content mode of the MQTT binding."""
+    properties = _cloudevents(payload) if cloudevents else ()
+    return Outbound(token, topic, payload, properties, CONTENT_TYPE, correlation)
+
+
+def _cloudevents(payload: bytes) -> tuple[tuple[str, str], ...]:
+    event = _attributes.decode(payload)
+    attributes = (
+        ("specversion", "1.0"),
+        ("id", event.event_id),
+        ("source", f"mensageiro/{event.instance}"),
+        ("type", f"mensageiro.{event.type}.v1"),
+        ("time", event.time),
+    )
+    return attributes if event.id is None else (*attributes, ("subject", event.id))
+
+
+def _explain(error: Exception) -> str:
+    """Say which field is wrong and why, without its value: msgspec quotes none but enum values and unknown keys."""
+    if isinstance(error, msgspec.ValidationError):
+        what, _, where = str(error).partition(" - at `$")
+        field = where.removesuffix("`").lstrip(".")
+        what = what if "Invalid enum value" not in what else "is none of the values that are allowed"
+        return f"{field}: {what[0].lower()}{what[1:]}" if field else what
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
+        return "payload: is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "payload: is nested too deeply"
+    return "payload: is not JSON"

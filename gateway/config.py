@@ -1,0 +1,385 @@
+"""Typed settings: one TOML file, overridden by the environment, checked whole before anything starts.
+
+`load()` reads the file that `--config` or MENSAGEIRO_CONFIG names. A key is overridden by MENSAGEIRO_<SECTION>__<KEY>, as in
+MENSAGEIRO_CARRIERS__SMPP__WINDOW=20. Secrets never come from the environment: they stand in the file, or in a file that `<key>_file`
+names (which may come from the environment). Every mistake is a `ConfigError` of one line that begins with the key's path.
+
+A default and its meaning stand on the field; `config/gateway.example.toml` is generated from them.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from gateway.message import InDoubtPolicy, Kind
+
+ENVIRONMENT_PREFIX = "MENSAGEIRO_"
+SECRETS = ("password", "user", "token")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. Its text begins with the path of the key."""
+
+
+Seconds = Annotated[float, Meta(gt=0)]
+Delay = Annotated[float, Meta(ge=0)]
+Rate = Annotated[float, Meta(ge=0)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+TonNpi = Annotated[int, Meta(ge=0, le=255)]
+NAME = r"[A-Za-z0-9_-]{1,32}"
+Name = Annotated[str, Meta(pattern=f"^{NAME}$")]
+T = TypeVar("T")
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A table of the file. Its repr hides secrets."""
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(name, "***" if name in SECRETS and getattr(self, name) else getattr(self, name)) for name in self.__struct_fields__]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+def _help(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Gateway(Section, frozen=True):
+    """[gateway]"""
+
+    instance: Annotated[Name, _help("fixed, not the host's name: the broker session and the journal belong to it")] = "mensageiro"
+    state_dir: Annotated[str, _help("where the journal, its lock and the control socket live")] = "/var/lib/mensageiro"
+    time_zone: Annotated[str, _help("of the provider's dates")] = "America/Sao_Paulo"
+    routes: Annotated[tuple[str, ...], _help("carriers by name, in order of preference; names not configured are skipped")] = (
+        "smpp",
+        "http",
+        "webservice",
+    )
+    failover_after: Annotated[Delay, _help("s without a usable first choice before the next carrier is tried")] = 30.0
+    default_valid_for: Annotated[float, Meta(ge=60, le=172800), _help("s that a message may wait where it names no limit")] = 172800.0
+    in_doubt: Annotated[InDoubtPolicy, _help("hold | resubmit: what becomes of a message that may or may not have been taken")] = "hold"
+    in_doubt_deadline: Annotated[Seconds, _help("s to wait for proof before a message in doubt ends so")] = 900.0
+    receipt_deadline: Annotated[Seconds, _help("s (72 h): then the message ends with what is known")] = 259200.0
+    max_attempts: Annotated[Count, _help("temporary refusals of one message before attempts_exhausted")] = 20
+    retry_min: Annotated[Seconds, _help("s; doubles, with jitter")] = 5.0
+    retry_max: Annotated[Seconds, _help("s")] = 600.0
+
+    def __post_init__(self) -> None:
+        _zone(self.time_zone)
+        if self.retry_max < self.retry_min:
+            raise ValueError("retry_max: must not be below retry_min")
+
+
+class Broker(Section, frozen=True):
+    """[broker]"""
+
+    url: Annotated[str, _help("mqtts:// = TLS, verified")] = "mqtt://127.0.0.1:1883"
+    username: str = ""
+    password: Annotated[str, _help("or password_file")] = ""
+    password_file: str = ""
+    client_id: Annotated[str, _help('"" = mensageiro-<instance>')] = ""
+    topic_prefix: Annotated[str, Meta(pattern=r"^[^/+#$\x00][^+#\x00]*[^/+#\x00]$|^[^/+#$\x00]$")] = "sms"
+    shared_group: Annotated[str, _help('"" = plain subscription; a group needs a PostgreSQL journal')] = ""
+    receive_maximum: Annotated[int, Meta(ge=1, le=65535)] = 1000
+    session_expiry: Annotated[int, Meta(ge=0, le=4294967295), _help("s that the broker keeps our session and what queues in it")] = 604800
+    response_topics: Annotated[
+        tuple[str, ...], _help("topic filters that a producer's Response Topic must match; empty = Response Topic ignored")
+    ] = ()
+    cloudevents: Annotated[bool, _help("CloudEvents attributes as user properties")] = True
+    ca_file: Annotated[str, _help("CA certificates for mqtts://; empty = the system's")] = ""
+
+    def __post_init__(self) -> None:
+        parts = _url(self.url, "url", ("mqtt", "mqtts"))
+        if parts.username or parts.password:
+            raise ValueError("url: credentials belong in username and password_file")
+        _either(self.password, self.password_file, "password")
+
+
+class Journal(Section, frozen=True):
+    """[journal]"""
+
+    url: Annotated[str, _help("= <state_dir>/journal.db; or sqlite:/path")] = "sqlite:"
+    synchronous: Annotated[Literal["full", "normal"], _help("full | normal: normal may lose the last commits on a power cut")] = "full"
+    commit_interval: Annotated[float, Meta(ge=0, le=1), _help("s: the longest a row waits for its group commit")] = 0.005
+    retention: Annotated[Seconds, _help("s that ended messages are kept")] = 2592000.0
+    text_retention: Annotated[Delay, _help("s after the end that message text is kept (privacy: LGPD); 0 = erased at the end")] = 604800.0
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("sqlite:"):
+            raise ValueError("url: only sqlite: journals are supported by this version")
+
+
+class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
+    """[carriers.<name>] with kind = "smpp" """
+
+    host: str = "url.com.br"
+    port: Port = 9500
+    system_id: Annotated[str, Meta(max_length=15)] = ""
+    password: Annotated[str, _help("or password_file")] = ""
+    password_file: str = ""
+    system_type: Annotated[str, Meta(max_length=12)] = "SMPP"
+    bind: Annotated[Literal["transceiver", "transmitter+receiver"], _help("transceiver | transmitter+receiver")] = "transceiver"
+    binds: Annotated[int, Meta(ge=1, le=32), _help("parallel sessions")] = 1
+    source_addr: Annotated[str, Meta(max_length=20), _help("sender when a message names none")] = ""
+    source_ton: TonNpi = 1
+    source_npi: TonNpi = 1
+    dest_ton: TonNpi = 1
+    dest_npi: TonNpi = 1
+    number_format: Annotated[Literal["international", "national"], _help("international (55...) | national")] = "international"
+    kinds: Annotated[tuple[Kind, ...], _help("what this account can send; SMPP has no way to ask for a short code")] = ("common", "flash")
+    window: Annotated[int, Meta(ge=1, le=10000), _help("unanswered submit_sm a session")] = 50
+    max_rate: Annotated[Rate, _help("submit_sm PDUs a second over all binds; 0 = no limit")] = 100.0
+    enquire_link_interval: Seconds = 30.0
+    response_timeout: Seconds = 30.0
+    bind_timeout: Seconds = 10.0
+    reconnect_min: Seconds = 1.0
+    reconnect_max: Seconds = 60.0
+    message_id_format: Annotated[
+        Literal["auto", "raw", "hex-decimal", "decimal-hex"], _help("auto | raw | hex-decimal | decimal-hex: response and receipt")
+    ] = "auto"
+    default_alphabet: Annotated[
+        Literal["gsm0338", "latin1", "ascii"], _help("what data_coding 0 means to this SMSC: gsm0338 | latin1 | ascii")
+    ] = "gsm0338"
+    tls: Annotated[bool, _help("verified; see ca_file, cert_file, key_file, server_hostname")] = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_hostname: str = ""
+
+    def __post_init__(self) -> None:
+        _either(self.password, self.password_file, "password")
+        if not self.system_id:
+            raise ValueError("system_id: is required")
+        if not (self.password or self.password_file):
+            raise ValueError("password: a secret is required (password or password_file)")
+        if self.reconnect_max < self.reconnect_min:
+            raise ValueError("reconnect_max: must not be below reconnect_min")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("key_file: cert_file and key_file go together")
+        if not self.tls and (self.ca_file or self.cert_file or self.server_hostname):
+            raise ValueError("tls: is false, but ca_file, cert_file or server_hostname is set")
+
+
+class Admin(Section, frozen=True):
+    """[admin]"""
+
+    listen: Annotated[str, _help("/metrics /livez /readyz")] = "127.0.0.1:9090"
+
+    def __post_init__(self) -> None:
+        address(self.listen, "listen")
+
+
+class Log(Section, frozen=True):
+    """[log]"""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], _help("debug | info | warning | error")] = "info"
+    format: Annotated[Literal["json", "console", "auto"], _help('json | console | auto: "auto" = console on a terminal, else json')] = (
+        "auto"
+    )
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    gateway: Gateway = msgspec.field(default_factory=Gateway)
+    broker: Broker = msgspec.field(default_factory=Broker)
+    journal: Journal = msgspec.field(default_factory=Journal)
+    carriers: dict[str, Smpp] = {}
+    admin: Admin = msgspec.field(default_factory=Admin)
+    log: Log = msgspec.field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        if not self.carriers:
+            raise ValueError("carriers: at least one [carriers.<name>] is required")
+        if self.broker.shared_group:
+            raise ValueError("broker.shared_group: a group needs a PostgreSQL journal, and this one is SQLite")
+        if not any(name in self.carriers for name in self.gateway.routes):
+            raise ValueError("gateway.routes: names no carrier that is configured")
+
+    @property
+    def journal_path(self) -> Path:
+        """Return where the SQLite journal lives."""
+        return Path(self.journal.url.removeprefix("sqlite:") or Path(self.gateway.state_dir) / "journal.db")
+
+    @property
+    def control_path(self) -> Path:
+        """Return where the control socket lives."""
+        return Path(self.gateway.state_dir) / "control.sock"
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Return the configured carriers in order of preference."""
+        return tuple(name for name in self.gateway.routes if name in self.carriers)
+
+
+SECTIONS: Mapping[str, type[Section]] = {"gateway": Gateway, "broker": Broker, "journal": Journal, "admin": Admin, "log": Log}
+CARRIER_KINDS: Mapping[str, type[Smpp]] = {"smpp": Smpp}
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read and check a configuration. Raises ConfigError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    return parse(document, environment)
+
+
+def parse(document: dict[str, Any], environment: Mapping[str, str] = {}) -> Config:
+    """Check a configuration that was read from TOML. Raises ConfigError."""
+    _refuse_secret_in_environment(environment)
+    for key, value in sorted(environment.items()):
+        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key:
+            _override(document, key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), value)
+    sections: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "carriers":
+            sections[name] = {key: _carrier(key, table) for key, table in _table(value, name).items()}
+        elif name in SECTIONS:
+            sections[name] = _convert(value, SECTIONS[name], name)
+        else:
+            raise ConfigError(f"{name}: is no section; there are {', '.join(SECTIONS)} and carriers.<name>")
+    try:
+        return Config(**sections)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def secret(value: str, file: str, path: str) -> str:
+    """Return a secret that stands in the configuration or in a file. Raises ConfigError."""
+    if not file:
+        return value
+    try:
+        text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}_file: cannot read {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    if not text:
+        raise ConfigError(f"{path}_file: {file} is empty")
+    return text
+
+
+def check(config: Config) -> None:
+    """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
+    secret(config.broker.password, config.broker.password_file, "broker.password")
+    _readable(config.broker.ca_file, "broker.ca_file")
+    for name, carrier in config.carriers.items():
+        password = secret(carrier.password, carrier.password_file, f"carriers.{name}.password")
+        if len(password.encode()) > 64:
+            raise ConfigError(f"carriers.{name}.password: is longer than 64 characters")
+        for key in ("ca_file", "cert_file", "key_file"):
+            _readable(getattr(carrier, key), f"carriers.{name}.{key}")
+
+
+def address(listen: str, key: str) -> tuple[str, int]:
+    """Split "host:port" or "[v6]:port". Raises ValueError that begins with `key`."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{key}: needs address:port")
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(f"{key}: {host!r} is no address") from None
+    return host, int(port)
+
+
+def _either(value: str, file: str, key: str) -> None:
+    if value and file:
+        raise ValueError(f"{key}: set {key} or {key}_file, not both")
+
+
+def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{key}: needs {' or '.join(f'{scheme}://' for scheme in schemes)}host[:port]")
+    return parts
+
+
+def _zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError("time_zone: is no time zone that this machine knows") from None
+
+
+def _readable(file: str, path: str) -> None:
+    if file and not os.access(file, os.R_OK):
+        raise ConfigError(f"{path}: cannot read {file}")
+
+
+def _refuse_secret_in_environment(environment: Mapping[str, str]) -> None:
+    for key in environment:
+        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key and key.rsplit("__", 1)[1].lower() in SECRETS:
+            raise ConfigError(f"{key}: a secret must not stand in the environment; use {key}_FILE")
+
+
+def _override(document: dict[str, Any], path: list[str], value: str) -> None:
+    """Put `value` at `path`, read as TOML where it is TOML ("20", "true", '["a"]'), else as a string."""
+    table = document
+    for step in path[:-1]:
+        table = table.setdefault(step, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{'.'.join(path)}: {step} is no section")
+    table[path[-1]] = _literal(value) if not isinstance(table.get(path[-1]), str) else value
+
+
+def _literal(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _table(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: is no section")
+    return value
+
+
+def _carrier(name: str, value: Any) -> Smpp:
+    path = f"carriers.{name}"
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"{path}: a name has 1 to 32 letters, digits, - and _")
+    kind = str(_table(value, path).get("kind"))
+    if kind not in CARRIER_KINDS:
+        raise ConfigError(f"{path}.kind: must be one of {', '.join(CARRIER_KINDS)} in this version")
+    return _convert(value, CARRIER_KINDS[kind], path)
+
+
+def _convert(value: Any, type_: type[T], path: str) -> T:
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_one_line(str(error), path)) from None
+
+
+def _one_line(text: str, path: str) -> str:
+    """Turn "Expected `int` - at `$.window`" into "carriers.smpp.window: expected `int`", and "password: why" likewise."""
+    what, _, where = text.partition(" - at `$")
+    path += where.removesuffix("`")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
+    if unknown:
+        return f"{path}.{unknown[1]}: is no key that this section knows"
+    if re.match(r"[a-z_]+: ", what):
+        return f"{path}.{what}"
+    return f"{path}: {what[0].lower()}{what[1:]}"

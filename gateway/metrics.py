@@ -1,0 +1,175 @@
+"""Every metric of the gateway, created at the start with every label value it can have, so that a series never appears from nowhere.
+
+Labels are closed sets: configured names and enums, never an id, a number or a text. The stages count through small methods that take what an
+operation reports; nothing here is called once a PDU, but in batches.
+"""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+import gateway
+from gateway.message import QueueState
+
+PREFIX = "mensageiro"
+OUTCOMES = ("submitted", "rejected", "deferred", "in_doubt", "cancelled", "expired")
+STATES = (
+    "scheduled",
+    "enroute",
+    "delivered",
+    "expired",
+    "deleted",
+    "undeliverable",
+    "accepted",
+    "unknown",
+    "rejected",
+    "skipped",
+    "no_receipt",
+)
+MATCHES = ("exact", "case", "zeros", "hex_decimal", "reference", "parked")
+WAYS = ("entered", "late_response", "receipt", "reference", "resubmitted", "deadline", "operator")
+CARRIER_STATES = ("ready", "throttled", "suspended", "down")
+RECONNECT_REASONS = ("connect", "lost", "unbound", "refused", "already_bound", "credentials", "timeout", "protocol")
+PUBACK_CLASSES = ("ok", "no_subscribers", "refused")
+COMMANDS = (
+    *("bind_receiver", "bind_transmitter", "bind_transceiver", "outbind", "unbind", "submit_sm", "deliver_sm", "data_sm", "query_sm"),
+    *("cancel_sm", "replace_sm", "enquire_link", "alert_notification", "generic_nack", "other"),
+    *("bind_receiver_resp", "bind_transmitter_resp", "bind_transceiver_resp", "unbind_resp", "submit_sm_resp", "deliver_sm_resp"),
+    *("data_sm_resp", "query_sm_resp", "cancel_sm_resp", "replace_sm_resp", "enquire_link_resp"),
+)
+WAITING = tuple(state.name.lower() for state in QueueState if state is not QueueState.DONE)
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+RECEIPT_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800, 259200)
+COMMIT_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+ROW_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 5000)
+
+
+class Counted(Protocol):
+    """What the journal reports (`journal.base.Count`), seen from below."""
+
+    @property
+    def name(self) -> str:
+        """Which counter."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its label values."""
+        ...
+
+
+class StateSize(Protocol):
+    """How many, and since when the oldest waits (`journal.base.StateStats`)."""
+
+    @property
+    def number(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def oldest(self) -> float | None:
+        """Wall time."""
+        ...
+
+
+class Metrics:
+    """All series of one gateway, on a registry of its own."""
+
+    def __init__(self, carriers: Sequence[str], binds: Sequence[str] = ()) -> None:
+        self.registry = CollectorRegistry()
+        named = [("carrier", carriers)]
+        self.messages = self._counter(
+            "messages_total", "What became of attempts to send", [("carrier", ["", *carriers]), ("outcome", OUTCOMES)]
+        )
+        self.receipts = self._counter("receipts_total", "Delivery receipts applied", [*named, ("state", STATES), ("match", MATCHES)])
+        self.replies = self._counter("replies_total", "Messages from phones", [*named, ("complete", ("true", "false"))])
+        self.in_doubt = self._counter("in_doubt_total", "Ways into and out of doubt", [*named, ("way", WAYS)])
+        self.duplicates = self._counter("duplicates_total", "Submissions with an id that was known", [])
+        self.receipts_unmatched = self._gauge("receipts_unmatched", "Receipts that matched nothing when they came, since the start", [])
+        self.parked_receipts = self._gauge("parked_receipts", "Receipts that wait for their message", [])
+        self.queue_messages = self._gauge("queue_messages", "Messages by queue state", [("state", WAITING)])
+        self.queue_oldest = self._gauge("queue_oldest_age_seconds", "Age of the oldest message by queue state", [("state", WAITING)])
+        self.outbox_events = self._gauge("outbox_events", "Events not published yet", [])
+        self.outbox_set_aside = self._gauge("outbox_set_aside", "Events that the broker refused or that ended connections", [])
+        self.outbox_oldest = self._gauge("outbox_oldest_age_seconds", "Age of the oldest event not published yet", [])
+        self.submit_latency = self._histogram("submit_latency_seconds", "PUBLISH received to submit_sm written", named, LATENCY_BUCKETS)
+        self.response_latency = self._histogram("response_latency_seconds", "submit_sm written to its response", named, LATENCY_BUCKETS)
+        self.receipt_latency = self._histogram("receipt_latency_seconds", "Response to the final receipt", named, RECEIPT_BUCKETS)
+        statuses = ("ok", "throttled", "error")
+        self.pdus = self._counter("pdus_total", "SMPP PDUs", [("direction", ("in", "out")), ("command", COMMANDS), ("status", statuses)])
+        self.smpp_bound = self._gauge("smpp_bound", "Whether a bind is up", [("bind", binds)])
+        self.smpp_window_used = self._gauge("smpp_window_used", "Unanswered submit_sm", [("bind", binds)])
+        self.smpp_window_size = self._gauge("smpp_window_size", "Unanswered submit_sm at most", [("bind", binds)])
+        self.smpp_rate_limit = self._gauge("smpp_rate_limit", "submit_sm a second now, shared by the carrier's binds", [("bind", binds)])
+        self.smpp_reconnects = self._counter(
+            "smpp_reconnects_total", "Connections tried anew, by reason", [("bind", binds), ("reason", RECONNECT_REASONS)]
+        )
+        self.carrier_state = self._gauge("carrier_state", "1 for the state a carrier is in", [*named, ("state", CARRIER_STATES)])
+        self.broker_connected = self._gauge("broker_connected", "Whether the broker session is up and subscribed", [])
+        self.broker_reconnects = self._counter("broker_reconnects_total", "Broker connections lost or failed", [])
+        self.broker_pubacks = self._counter("broker_pubacks_total", "PUBACKs by reason", [("reason", PUBACK_CLASSES)])
+        self.clock_steps = self._counter("clock_steps_total", "Steps of the wall clock against the monotonic one", [])
+        self.journal_commit = self._histogram("journal_commit_seconds", "Group commits", [], COMMIT_BUCKETS)
+        self.journal_batch = self._histogram("journal_batch_rows", "Rows a group commit", [], ROW_BUCKETS)
+        self.journal_errors = self._counter("journal_errors_total", "Commits that failed", [])
+        build = self._gauge("build_info", "1", [("version", (gateway.__version__,)), ("python", (platform.python_version(),))])
+        build.labels(gateway.__version__, platform.python_version()).set(1)
+        self._by_name: Mapping[str, Counter] = {
+            "messages": self.messages,
+            "receipts": self.receipts,
+            "replies": self.replies,
+            "in_doubt": self.in_doubt,
+            "duplicates": self.duplicates,
+        }
+
+    def count(self, counts: Mapping[Counted, int] | Iterable[tuple[Counted, int]]) -> None:
+        """Add what a journal operation reports."""
+        for what, number in counts.items() if isinstance(counts, Mapping) else counts:
+            counter = self._by_name[what.name]
+            (counter.labels(*what.labels) if what.labels else counter).inc(number)
+
+    def set_carrier_state(self, carrier: str, state: str) -> None:
+        """Show the one state a carrier is in."""
+        for each in CARRIER_STATES:
+            self.carrier_state.labels(carrier, each).set(each == state)
+
+    def set_queue(self, sizes: Mapping[QueueState, StateSize], now: float) -> None:
+        """Show the queue by state."""
+        for state, size in sizes.items():
+            name = state.name.lower()
+            self.queue_messages.labels(name).set(size.number)
+            self.queue_oldest.labels(name).set(age(size.oldest, now))
+
+    def expose(self) -> bytes:
+        """Write the Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: Sequence[tuple[str, Sequence[str]]]) -> Counter:
+        metric = Counter(name, text, [label for label, _ in labels], namespace=PREFIX, registry=self.registry)
+        _create(metric, labels)
+        return metric
+
+    def _gauge(self, name: str, text: str, labels: Sequence[tuple[str, Sequence[str]]]) -> Gauge:
+        metric = Gauge(name, text, [label for label, _ in labels], namespace=PREFIX, registry=self.registry)
+        _create(metric, labels)
+        return metric
+
+    def _histogram(self, name: str, text: str, labels: Sequence[tuple[str, Sequence[str]]], buckets: Sequence[float]) -> Histogram:
+        names = [label for label, _ in labels]
+        metric = Histogram(name, text, names, namespace=PREFIX, registry=self.registry, buckets=buckets)
+        _create(metric, labels)
+        return metric
+
+
+def age(since: float | None, now: float) -> float:
+    """Return the seconds since a wall time; 0 where there is none or it lies ahead."""
+    return max(0.0, now - since) if since is not None else 0.0
+
+
+def _create(metric: Counter | Gauge | Histogram, labels: Sequence[tuple[str, Sequence[str]]]) -> None:
+    if labels:
+        for values in product(*(each for _, each in labels)):
+            metric.labels(*values)
