@@ -1,7 +1,7 @@
 """Every metric of the gateway, created at the start with every label value it can have, so that a series never appears from nowhere.
 
-Labels are closed sets: configured names and enums, never an id, a number or a text. The stages count through small methods that take what an
-operation reports; nothing here is called once a PDU, but in batches.
+Labels are closed sets: configured names and enums, never an id, a number or a text. The stages count in batches, by what an operation
+reports.
 """
 
 import platform
@@ -45,20 +45,6 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 RECEIPT_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800, 259200)
 COMMIT_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 ROW_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 5000)
-
-
-class Counted(Protocol):
-    """What the journal reports (`journal.base.Count`), seen from below."""
-
-    @property
-    def name(self) -> str:
-        """Which counter."""
-        ...
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Its label values."""
-        ...
 
 
 class StateSize(Protocol):
@@ -125,11 +111,11 @@ class Metrics:
             "duplicates": self.duplicates,
         }
 
-    def count(self, counts: Mapping[Counted, int] | Iterable[tuple[Counted, int]]) -> None:
-        """Add what a journal operation reports."""
-        for what, number in counts.items() if isinstance(counts, Mapping) else counts:
-            counter = self._by_name[what.name]
-            (counter.labels(*what.labels) if what.labels else counter).inc(number)
+    def count(self, counts: Iterable[tuple[tuple[str, tuple[str, ...]], int]]) -> None:
+        """Add what a journal operation reports: ((name, label values), number)."""
+        for (name, labels), number in counts:
+            counter = self._by_name[name]
+            (counter.labels(*labels) if labels else counter).inc(number)
 
     def set_carrier_state(self, carrier: str, state: str) -> None:
         """Show the one state a carrier is in."""

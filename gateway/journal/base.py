@@ -9,6 +9,7 @@ While the journal cannot commit (disk full, busy) it keeps the operations in ord
 be asked to come again. A failed fsync raises JournalBrokenError from every operation and from `broken()`: the process must end.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from enum import StrEnum
@@ -33,6 +34,19 @@ class JournalLockedError(Exception):
 
 class JournalVersionError(Exception):
     """The journal was written by a newer version."""
+
+
+class Bells:
+    """What wakes the stages that wait for work in the journal. Rung after a commit; ringing too often is harmless."""
+
+    def __init__(self) -> None:
+        self.queue = asyncio.Event()
+        self.outbox = asyncio.Event()
+
+    def ring(self) -> None:
+        """Say that messages or events may wait."""
+        self.queue.set()
+        self.outbox.set()
 
 
 class Count(NamedTuple):

@@ -1,0 +1,126 @@
+"""The control socket: the queue commands of the command line, answered by the running daemon.
+
+`<state_dir>/control.sock`, mode 0600. One request a connection: a line of JSON {"command": ..., "selection": {...}, ...}, one line back,
+{"ok": result} or {"error": text}. The same `run()` serves a command where no daemon runs and the journal is opened for it alone.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateway.journal.base import Bells, Journal, JournalUnavailableError, Selection
+
+LINE_LIMIT = 1 << 20
+DEADLINE = 30.0
+
+Verdict = Literal["submitted", "rejected", "resubmit"]
+CommandName = Literal["stats", "list", "show", "hold", "release", "retry", "resolve", "replay", "retry-set-aside", "ready"]
+
+
+class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One command."""
+
+    command: CommandName
+    selection: Selection = Selection()
+    verdict: Verdict | None = None
+
+
+class ControlError(Exception):
+    """The daemon refused a command, or does not answer."""
+
+
+class Control:
+    """The daemon's end of the socket."""
+
+    def __init__(
+        self, path: Path, journal: Journal, bells: Bells, clock: Callable[[], float], readiness: Callable[[], dict[str, object]]
+    ) -> None:
+        self._path, self._journal, self._bells, self._clock, self._readiness = path, journal, bells, clock, readiness
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. The journal's lock says that nobody else does, so a socket that is left over is removed."""
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_LIMIT)
+        finally:
+            os.umask(mask)
+
+    async def stop(self) -> None:
+        """Close the socket and remove it."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE):
+                answer = await self._answer(await reader.readline())
+                writer.write(msgspec.json.encode(answer) + b"\n")
+                await writer.drain()
+        except (TimeoutError, OSError, ValueError):
+            return  # the other end left, or is no client of ours
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, object]:
+        try:
+            request = msgspec.json.decode(line, type=Request)
+            if request.command == "ready":
+                return {"ok": self._readiness()}
+            return {"ok": await execute(self._journal, request, self._clock())}
+        except (msgspec.DecodeError, ControlError, JournalUnavailableError) as error:
+            return {"error": str(error)}
+        finally:
+            self._bells.ring()
+
+
+async def execute(journal: Journal, request: Request, now: float) -> object:
+    """Carry a command out. Raises ControlError for one that makes no sense."""
+    selection = request.selection
+    match request.command:
+        case "stats":
+            return journal.stats()._asdict()
+        case "list":
+            return await journal.select(selection)
+        case "show":
+            return await journal.show(selection.source, selection.ids[0] if selection.ids else "")
+        case "hold":
+            return await journal.hold(selection)
+        case "release":
+            return await journal.release(selection)
+        case "retry":
+            return await journal.retry(selection, now)
+        case "retry-set-aside":
+            return await journal.retry_set_aside()
+        case "replay":
+            return await journal.replay(selection)
+        case "resolve":
+            if request.verdict is None:
+                raise ControlError("resolve needs a verdict: submitted, rejected or resubmit")
+            report = await journal.resolve(selection, request.verdict, now)
+            return sum(number for count, number in report.counts.items() if count.name == "in_doubt")
+        case _:
+            raise ControlError(f"{request.command} is no command of the journal")
+
+
+async def ask(path: Path, request: Request) -> object:
+    """Send a command to the daemon. Raises ControlError, and FileNotFoundError or ConnectionError where none runs."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=64 * LINE_LIMIT)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            writer.write(msgspec.json.encode(request) + b"\n")
+            await writer.drain()
+            answer = msgspec.json.decode(await reader.readline() or b'{"error":"the daemon closed the connection"}')
+    except TimeoutError:
+        raise ControlError("the daemon does not answer") from None
+    finally:
+        writer.close()
+    if "error" in answer:
+        raise ControlError(answer["error"])
+    return answer["ok"]

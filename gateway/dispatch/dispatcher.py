@@ -1,0 +1,183 @@
+"""[2] Claim what carriers have credit for, submit it, settle what they answer.
+
+For each carrier one task claims (which opens the attempts in the journal before a byte leaves) and submits, and one settles answers.
+Answers are put on the journal's FIFO the moment they come; their commits are awaited apart, so that a receipt never overtakes its response.
+Policy lives in `routing` and `retry`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from gateway.carriers.base import Carrier, CarrierState, Prepared
+from gateway.dispatch.retry import RetryPolicy, decide
+from gateway.dispatch.routing import Health, Route, routes_of, subsets
+from gateway.journal.base import Bells, Journal, Report, Settlement
+from gateway.message import Answer, CancelAnswer, Message, Rejected
+from gateway.metrics import Metrics
+
+CLAIM_LIMIT = 500  # parts a claim
+UNDER_WAY = 64  # settlements whose commit is awaited
+IDLE_CHECK = 1.0  # s: how often a waiting carrier looks whether routing has changed
+CANCEL_BATCH = 50
+USABLE = (CarrierState.READY, CarrierState.THROTTLED)
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """The stage between the journal and the carriers."""
+
+    def __init__(
+        self,
+        carriers: Mapping[str, Carrier],
+        journal: Journal,
+        metrics: Metrics,
+        bells: Bells,
+        *,
+        preference: Route,
+        failover_after: float,
+        retry: RetryPolicy,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._carriers, self._journal, self._metrics, self._bells = carriers, journal, metrics, bells
+        self._failover_after, self._retry = failover_after, retry
+        self._clock, self._monotonic, self._jitter = clock, monotonic, jitter
+        self._preference = preference
+        self._routes: set[Route] = subsets(preference)
+        self._in_flight: dict[tuple[int, int], Message] = {}
+        self._health = {name: Health(usable=False, unusable_since=monotonic()) for name in carriers}
+        self._wake = {name: asyncio.Event() for name in carriers}
+        self._reports: asyncio.Queue[Awaitable[Report]] = asyncio.Queue(UNDER_WAY)
+        self._unsettled = 0
+        self._feeding = True
+
+    async def run(self) -> None:
+        """Serve every carrier until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ring())
+            group.create_task(self._learn_routes())
+            group.create_task(self._report())
+            for carrier in self._carriers.values():
+                group.create_task(self._feed(carrier))
+                group.create_task(self._settle(carrier))
+                group.create_task(self._cancel(carrier))
+
+    def stop_feeding(self) -> None:
+        """Claim nothing more; answers are still settled."""
+        self._feeding = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether every answer that came is committed, and nothing that was claimed waits for one."""
+        return self._unsettled == 0 and not self._in_flight
+
+    async def _ring(self) -> None:
+        while True:
+            await self._bells.queue.wait()
+            self._bells.queue.clear()
+            for event in self._wake.values():
+                event.set()
+
+    async def _learn_routes(self) -> None:
+        """Add the routes that messages of an earlier run, or of other settings, stand on."""
+        while True:
+            self._routes = subsets(self._preference) | set(await self._journal.routes())
+            await asyncio.sleep(IDLE_CHECK)
+
+    async def _feed(self, carrier: Carrier) -> None:
+        wake = self._wake[carrier.name]
+        while True:
+            await carrier.wait_credit()
+            wake.clear()
+            if await self._claim(carrier) == 0:
+                await _wait(wake, IDLE_CHECK)
+
+    async def _claim(self, carrier: Carrier) -> int:
+        """Claim and submit what credit admits. Return how many messages."""
+        routes = self._routes_now(carrier.name)
+        credit = min(carrier.credit(), CLAIM_LIMIT)
+        if not routes or credit <= 0 or not self._feeding or not self._journal.available:
+            return 0
+        claimed = await self._journal.claim(carrier.name, routes, credit, self._clock())
+        await self._submit(carrier, claimed)
+        return len(claimed)
+
+    async def _submit(self, carrier: Carrier, claimed: Sequence[Message]) -> None:
+        batch: list[tuple[Message, Prepared]] = []
+        refused: list[Answer] = []
+        for message in claimed:
+            self._in_flight[message.row, message.attempt] = message
+            prepared = carrier.prepare(message)
+            if isinstance(prepared, Rejected):  # settings have changed since it was taken
+                refused.append(Answer(message.row, message.attempt, prepared, self._clock()))
+            else:
+                batch.append((message, prepared))
+        carrier.submit(batch)
+        now = self._clock()
+        latency = self._metrics.submit_latency.labels(carrier.name)
+        for message, _ in batch:
+            latency.observe(max(0.0, now - max(message.received_at, message.schedule_at or 0.0)))
+        if refused:
+            await self._reports.put(self._put(refused, carrier.name))
+
+    def _routes_now(self, name: str) -> list[Route]:
+        now = self._monotonic()
+        for each, carrier in self._carriers.items():
+            usable = carrier.state in USABLE
+            if usable != self._health[each].usable:
+                self._health[each] = Health(usable, now)
+        return routes_of(name, self._routes, self._health, now, self._failover_after)
+
+    async def _settle(self, carrier: Carrier) -> None:
+        while True:
+            answers = await carrier.outcomes()
+            outcomes = [answer for answer in answers if isinstance(answer, Answer)]
+            cancels = [answer for answer in answers if isinstance(answer, CancelAnswer)]
+            if outcomes:
+                await self._reports.put(self._put(outcomes, carrier.name))
+            if cancels:
+                self._unsettled += 1
+                await self._reports.put(self._journal.settle_cancels(cancels, carrier.name, self._clock()))
+
+    def _put(self, answers: Sequence[Answer], carrier: str) -> Awaitable[Report]:
+        self._unsettled += 1
+        settlements = [self._settlement(answer, carrier) for answer in answers]
+        latency = self._metrics.response_latency.labels(carrier)
+        for answer in answers:
+            if answer.latency is not None:
+                latency.observe(answer.latency)
+        return self._journal.settle(settlements, self._clock())
+
+    def _settlement(self, answer: Answer, carrier: str) -> Settlement:
+        message = self._in_flight.pop((answer.row, answer.attempt), None)
+        deferrals = message.deferrals if message else 0
+        outcome, retry_at, counts = decide(answer.outcome, deferrals, self._retry, self._clock(), self._jitter())
+        answer = answer if outcome is answer.outcome else msgspec.structs.replace(answer, outcome=outcome)
+        return Settlement(answer, carrier, message.parts if message else 1, retry_at, counts)
+
+    async def _report(self) -> None:
+        while True:
+            settled = await self._reports.get()
+            self._metrics.count((await settled).counts.items())
+            self._unsettled -= 1
+            self._bells.ring()
+
+    async def _cancel(self, carrier: Carrier) -> None:
+        while True:
+            if carrier.ready_to_cancel:
+                carrier.cancel(await self._journal.cancels(carrier.name, CANCEL_BATCH, self._clock()))
+            await asyncio.sleep(IDLE_CHECK)
+
+
+async def _wait(event: asyncio.Event, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,43 @@
+"""Which carrier may take which messages now. Pure.
+
+A message's route is the list of carriers that can carry it, in order of preference. The first one that can be used gets it; a less
+preferred one only once every better one has been unusable for `failover_after` seconds. As soon as a better one is back, it gets what is
+still queued.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+Route = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a carrier can be used, and since when it cannot (monotonic s)."""
+
+    usable: bool
+    unusable_since: float = 0.0
+
+
+def chosen(route: Route, health: Mapping[str, Health], now: float, failover_after: float) -> str | None:
+    """Return the carrier that a route's messages go to now; None = they wait."""
+    for name in route:
+        state = health.get(name)
+        if state is None:
+            continue
+        if state.usable:
+            return name
+        if now - state.unusable_since < failover_after:
+            return None
+    return None
+
+
+def routes_of(carrier: str, routes: Collection[Route], health: Mapping[str, Health], now: float, failover_after: float) -> list[Route]:
+    """List the routes whose messages `carrier` may claim now."""
+    return [route for route in routes if chosen(route, health, now, failover_after) == carrier]
+
+
+def subsets(preference: Sequence[str]) -> set[Route]:
+    """Return every route that capabilities can make of the configured preference."""
+    return {route for size in range(1, len(preference) + 1) for route in combinations(preference, size)}

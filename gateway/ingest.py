@@ -1,0 +1,219 @@
+"""[1] PUBLISH -> Message -> journal -> PUBACK.
+
+Takes what the broker handed over in batches, turns each PUBLISH into a `Message`, a `Cancel` or a `Refusal`, and acknowledges the batch
+once it is committed. Never waits for a carrier: the broker's acknowledgement depends on the journal alone. While the journal cannot commit,
+`append` waits, nothing is read, and the broker's side pauses at its cap.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from gateway.broker import envelope, topics
+from gateway.broker.base import Broker, Inbound
+from gateway.carriers.base import Carrier
+from gateway.journal.base import Bells, Journal
+from gateway.message import Cancel, Message, Reason, Refusal, Rejected
+from gateway.metrics import Metrics
+from gateway.msisdn import InvalidNumberError, InvalidSenderError, parse, parse_sender
+
+RAW_LIMIT = 2048  # octets of a refused payload that are kept
+VALIDITY_LIMIT = 172800.0  # s: the provider takes no longer validity
+
+log = structlog.get_logger()
+
+
+class _RefusedError(Exception):
+    """What a producer asked cannot be done."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that say what is taken."""
+
+    topic_prefix: str
+    routes: tuple[str, ...]
+    default_valid_for: float
+    response_topics: tuple[str, ...] = ()
+
+
+class Ingest:
+    """The stage between the broker and the journal."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        journal: Journal,
+        carriers: Mapping[str, Carrier],
+        rules: Rules,
+        metrics: Metrics,
+        bells: Bells,
+        clock: Callable[[], float],
+    ) -> None:
+        self._broker, self._journal, self._metrics, self._bells, self._clock = broker, journal, metrics, bells, clock
+        self._reader = Reader(carriers, rules)
+
+    async def run(self) -> None:
+        """Take batches until cancelled."""
+        while True:
+            await self._take(await self._broker.inbound())
+
+    async def _take(self, batch: Sequence[Inbound]) -> None:
+        now = self._clock()
+        report = await self._journal.append([self._reader.read(publish, now) for publish in batch])
+        self._broker.acknowledge([publish.token for publish in batch])
+        self._metrics.count(report.counts.items())
+        self._bells.ring()
+
+
+class Reader:
+    """Turns one PUBLISH into what the journal keeps. No input raises."""
+
+    def __init__(self, carriers: Mapping[str, Carrier], rules: Rules) -> None:
+        self._carriers, self._rules = carriers, rules
+
+    def read(self, publish: Inbound, now: float) -> Message | Cancel | Refusal:
+        """Read a PUBLISH that came at `now`."""
+        address = topics.parse(publish.topic, self._rules.topic_prefix)
+        source = address.source if address else ""
+        try:
+            if _checked(publish, address).kind == "cancel":
+                return Cancel(source=source, id=envelope.decode_cancel(publish.payload).id, received_at=now)
+            return self._message(publish, source, now)
+        except envelope.PayloadError as error:
+            return self._refusal(publish, source, Reason.INVALID_PAYLOAD, str(error), now)
+        except _RefusedError as error:
+            return self._refusal(publish, source, error.reason, error.detail, now)
+
+    def _message(self, publish: Inbound, source: str, now: float) -> Message:
+        submit = envelope.decode_submit(publish.payload)
+        schedule_at, expires_at = self._times(submit, publish.expiry, now)
+        message = Message(
+            source=source,
+            id=submit.id,
+            to=_number(submit.to),
+            text=submit.text,
+            digest=_digest(_encoder.encode(submit)),
+            received_at=now,
+            expires_at=expires_at,
+            routes=(),
+            sender=_sender(submit.from_),
+            kind=submit.kind,
+            schedule_at=schedule_at,
+            priority=submit.priority,
+            cost_centre=submit.cost_centre,
+            receipt=submit.receipt,
+            encoding=submit.encoding,
+            transliterate=submit.transliterate,
+            in_doubt=submit.in_doubt,
+            label=submit.label,
+            normalise=submit.normalise,
+            metadata=submit.metadata,
+            response_topic=self._response_topic(publish),
+            correlation=publish.correlation,
+        )
+        routes, parts = self._eligible(message, submit.routes or self._rules.routes)
+        return msgspec.structs.replace(message, routes=routes, parts=parts)
+
+    def _times(self, submit: envelope.Submit, expiry: int | None, now: float) -> tuple[float | None, float]:
+        """Say when it is due and when it expires, from the later of receipt and schedule."""
+        schedule_at = submit.schedule_at.timestamp() if submit.schedule_at else None
+        begin = max(now, schedule_at or now)
+        valid_for = submit.valid_for if submit.valid_for is not None else self._rules.default_valid_for
+        expires_at = submit.expires_at.timestamp() if submit.expires_at else begin + valid_for
+        limits = [expires_at, begin + VALIDITY_LIMIT]
+        if expiry is not None:
+            limits.append(now + expiry)
+        return (schedule_at if schedule_at and schedule_at > now else None), min(limits)
+
+    def _response_topic(self, publish: Inbound) -> str | None:
+        if publish.response_topic is None or not self._rules.response_topics:
+            return None
+        fault = topics.response_topic_fault(publish.response_topic, self._rules.topic_prefix, self._rules.response_topics)
+        if fault:
+            raise _RefusedError(Reason.RESPONSE_TOPIC, f"Response Topic {fault}")
+        return publish.response_topic
+
+    def _eligible(self, message: Message, wanted: Sequence[str]) -> tuple[tuple[str, ...], int]:
+        """Keep the carriers that can carry it, in order of preference, and count its parts by the first."""
+        routes: list[str] = []
+        parts = 1
+        refusals: list[Rejected] = []
+        for name in dict.fromkeys(wanted):
+            if name not in self._carriers:
+                continue
+            prepared = self._carriers[name].prepare(message)
+            if isinstance(prepared, Rejected):
+                refusals.append(prepared)
+                continue
+            parts = parts if routes else len(prepared.parts)
+            routes.append(name)
+        if not routes:
+            raise _why(refusals)
+        return tuple(routes), parts
+
+    def _refusal(self, publish: Inbound, source: str, reason: Reason, detail: str, now: float) -> Refusal:
+        id, metadata = envelope.identity(publish.payload)
+        try:
+            response_topic = self._response_topic(publish)
+        except _RefusedError:
+            response_topic = None
+        return Refusal(
+            source=source,
+            id=id,
+            reason=reason,
+            detail=detail,
+            digest=_digest(publish.topic.encode() + b"\0" + publish.payload),
+            raw=publish.payload[:RAW_LIMIT],
+            received_at=now,
+            metadata=metadata,
+            response_topic=response_topic,
+            correlation=publish.correlation,
+        )
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _checked(publish: Inbound, address: topics.Address | None) -> topics.Address:
+    if address is None:
+        raise _RefusedError(Reason.INVALID_PAYLOAD, "topic: the source must be 1 to 32 of a-z, 0-9 and -")
+    if publish.retain:
+        raise _RefusedError(Reason.RETAINED, "retained messages are not taken: they would come again with every subscription")
+    return address
+
+
+def _number(raw: str) -> str:
+    try:
+        return parse(raw).national
+    except InvalidNumberError as error:
+        raise _RefusedError(Reason.INVALID_NUMBER, f"to: {error}") from None
+
+
+def _sender(raw: str | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        parse_sender(raw)
+    except InvalidSenderError as error:
+        raise _RefusedError(Reason.INVALID_SENDER, f"from: {error}") from None
+    return raw
+
+
+def _why(refusals: Sequence[Rejected]) -> _RefusedError:
+    """Prefer what is wrong with the message over what a carrier lacks."""
+    for refusal in sorted(refusals, key=lambda each: each.reason is Reason.NO_ROUTE):
+        return _RefusedError(refusal.reason, refusal.detail)
+    return _RefusedError(Reason.NO_ROUTE, "routes: names no carrier that is configured")

@@ -1,0 +1,68 @@
+"""[3] Receipt or reply -> matched and told in one transaction -> the carrier is answered.
+
+What a carrier reports is put on the journal's FIFO the moment it is read, so that it stays behind the responses that came before it; it is
+acknowledged after the commit. Where the journal cannot commit in time the carrier is told to come again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+
+from gateway.carriers.base import Arrival, Carrier
+from gateway.journal.base import Bells, Journal, JournalUnavailableError, Report
+from gateway.metrics import Metrics
+
+PATIENCE = 5.0  # s that a deliver_sm waits for the journal before it is answered ESME_RX_T_APPN
+UNDER_WAY = 64  # batches
+
+log = structlog.get_logger()
+
+
+class Receipts:
+    """The stage between what carriers report and the journal."""
+
+    def __init__(
+        self, carriers: Mapping[str, Carrier], journal: Journal, metrics: Metrics, bells: Bells, clock: Callable[[], float]
+    ) -> None:
+        self._carriers, self._journal, self._metrics, self._bells, self._clock = carriers, journal, metrics, bells, clock
+        self._under_way = 0
+
+    async def run(self) -> None:
+        """Serve every carrier until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for carrier in self._carriers.values():
+                batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]] = asyncio.Queue(UNDER_WAY)
+                group.create_task(self._read(carrier, batches))
+                group.create_task(self._acknowledge(carrier, batches))
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was read is answered."""
+        return self._under_way == 0
+
+    async def _read(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
+        while True:
+            arrivals = await carrier.inbound()
+            self._under_way += 1
+            await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), PATIENCE), arrivals))
+
+    async def _acknowledge(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
+        while True:
+            matched, arrivals = await batches.get()
+            tokens = [arrival.token for arrival in arrivals]
+            try:
+                self._count(await matched)
+            except JournalUnavailableError:
+                log.warning("receipts put off: the journal cannot commit", carrier=carrier.name, number=len(tokens))
+                carrier.acknowledge(tokens, committed=False)
+            else:
+                carrier.acknowledge(tokens, committed=True)
+            finally:
+                self._under_way -= 1
+
+    def _count(self, report: Report) -> None:
+        self._metrics.count(report.counts.items())
+        for name, seconds in report.receipt_latencies:
+            self._metrics.receipt_latency.labels(name).observe(seconds)
+        self._bells.ring()
