@@ -1,0 +1,58 @@
+# make demo: see it work.  make test: the fast tests.  make check: all that CI checks.  make bench: the figures of docs/performance.md.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test fault check format lint types imports bench lock docs build clean
+
+help:  ## Show this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:
+	@scripts/setup.sh venv $(VENV) requirements/dev.txt
+
+tools: setup
+	@scripts/setup.sh tools mosquitto tshark
+
+demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, live
+	@$(BIN)/mensageiro demo $(DEMO)
+
+test: tools  ## The fast tests, under three minutes
+	$(PYTEST) -n 2 -m "not fault and not bench" $(TESTS)
+
+fault: tools  ## The long tests that kill, cut off and restart real processes
+	$(PYTEST) -n 2 -m fault $(TESTS)
+
+check: format lint types imports test fault  ## All that CI checks
+
+format: setup
+	$(BIN)/ruff format --check .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+bench: tools  ## Measure: codec, journal, whole lives
+	$(BIN)/python benchmarks/codec.py
+	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/lives.py $(BENCH)
+
+lock: setup  ## Write requirements/*.txt anew
+	$(BIN)/pip -q install uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra demo --group dev -o requirements/dev.txt
+
+docs: setup  ## Write the generated documents and the example configuration anew
+	$(BIN)/python -m gateway.schema
+
+build: setup  ## Build the wheel
+	$(BIN)/hatchling build -t wheel
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
