@@ -1,0 +1,286 @@
+"""Real processes on loopback: mosquitto, the sandbox provider and the gateway, with an independent MQTT client (aiomqtt) at both ends."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+from aiomqtt import ProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from tests.support.accounting import Event, read_ledger
+from tests.support.mosquitto import Mosquitto
+
+START_TIMEOUT = 20.0
+POLL = 0.02
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], bool], timeout: float, what: str) -> None:
+    """Wait for something that another process does. Fails with `what` after `timeout` seconds."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        await asyncio.sleep(POLL)
+
+
+class Process:
+    """One `python -m gateway ...` of ours, its output in a file."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log, self._arguments = log, arguments
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """What it wrote so far, over all its lives."""
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+    async def start(self, wrapper: tuple[str, ...] = ()) -> None:
+        """Start it."""
+        command = [*wrapper, sys.executable, "-m", "gateway", *self._arguments]
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=_environment())
+
+    async def kill(self) -> None:
+        """SIGKILL it."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self, timeout: float = 60.0) -> int:
+        """SIGTERM it and return its exit code."""
+        return await self._end(signal.SIGTERM, timeout)
+
+    async def wait(self, timeout: float = 60.0) -> int:
+        """Wait for it to end by itself and return its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(timeout):
+            return await self._process.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def _end(self, number: signal.Signals, timeout: float = 60.0) -> int:
+        if self._process is None:
+            return 0
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        return await self.wait(timeout)
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MENSAGEIRO_")}
+    return kept | {"PYTHONWARNINGS": "default", "PYTHONUNBUFFERED": "1"}
+
+
+class Stack:
+    """A whole installation in a folder. Settings are overridden by `sections`, as in {"gateway": {"in_doubt": "resubmit"}}."""
+
+    def __init__(self, folder: Path, sections: Mapping[str, Mapping[str, Any]] = {}, sandbox: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.smpp_port, self.admin_port = free_port(), free_port()
+        self.state_dir = folder / "state"
+        self.ledger_path = folder / "ledger.jsonl"
+        self.broker = Mosquitto(folder / "mosquitto", options=("max_queued_messages 0", "max_inflight_messages 1000"))
+        self.sections = sections
+        self.sandbox = Process(
+            folder / "sandbox.log",
+            *("sandbox", "--port", str(self.smpp_port), "--system-id", "sandbox", "--password-file", str(self._secret())),
+            *("--ledger", str(self.ledger_path), *sandbox),
+        )
+        self.gateway = Process(folder / "gateway.log", "run", "--config", str(folder / "gateway.toml"))
+        self.events: list[Event] = []
+        self._consumer: asyncio.Task[None] | None = None
+        self._subscribed = asyncio.Event()
+
+    def _secret(self) -> Path:
+        path = self.folder / "smpp.password"
+        path.write_text("secret12\n")
+        return path
+
+    def write_config(self, sections: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
+        """Write gateway.toml; `sections` replaces the overrides given at the start."""
+        tables: dict[str, dict[str, Any]] = {
+            "gateway": {"state_dir": str(self.state_dir), "in_doubt_deadline": 4.0, "retry_min": 0.2, "retry_max": 1.0},
+            "broker": {"url": f"mqtt://127.0.0.1:{self.broker.port}"},
+            "journal": {},
+            "carriers.smpp": {
+                "kind": "smpp",
+                "host": "127.0.0.1",
+                "port": self.smpp_port,
+                "system_id": "sandbox",
+                "max_rate": 0.0,
+                "password_file": str(self.folder / "smpp.password"),
+                "response_timeout": 2.0,
+                "window": 100,
+                "reconnect_min": 0.1,
+                "reconnect_max": 1.0,
+            },
+            "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
+            "log": {"level": "info", "format": "json"},
+        }
+        for name, values in (self.sections if sections is None else sections).items():
+            tables.setdefault(name, {}).update(values)
+        lines = [
+            line for name, table in tables.items() for line in (f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items()))
+        ]
+        path = self.folder / "gateway.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    async def start(self) -> None:
+        """Start broker, consumer, sandbox and gateway, and wait until the gateway is ready."""
+        self.broker.start()
+        self._consumer = asyncio.create_task(self._consume())
+        async with asyncio.timeout(START_TIMEOUT):
+            await self._subscribed.wait()
+        await self.start_sandbox()
+        self.write_config()
+        await self.start_gateway()
+        await self.ready()
+
+    async def start_sandbox(self) -> None:
+        """Start the sandbox and wait for its port."""
+        await self.sandbox.start()
+        await until(lambda: _listens(self.smpp_port), START_TIMEOUT, "the sandbox listens")
+
+    async def start_gateway(self) -> None:
+        """Start the gateway; it may not be ready yet."""
+        await self.gateway.start()
+
+    async def ready(self, timeout: float = START_TIMEOUT) -> None:
+        """Wait until /readyz answers 200."""
+        await self._http_until("/readyz", lambda status, _: status == 200, timeout)
+
+    async def metric(self, name: str) -> float:
+        """Return the sum of the samples of a metric (with the labels that `name` begins with)."""
+        _, body = await http_get(self.admin_port, "/metrics")
+        lines = [line for line in body.splitlines() if line.startswith(name) and not line.startswith("#")]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    async def publish(self, payloads: Iterable[Mapping[str, Any]], topic: str = "sms/submit", properties: Properties | None = None) -> None:
+        """Publish submit payloads at QoS 1 as a producer would; returns when the broker has taken all."""
+        async with self.client() as producer:
+            limit = asyncio.Semaphore(200)
+
+            async def one(payload: Mapping[str, Any]) -> None:
+                async with limit:
+                    await producer.publish(topic, json.dumps(payload), qos=1, properties=properties, timeout=60)
+
+            async with asyncio.TaskGroup() as group:
+                for payload in payloads:
+                    group.create_task(one(payload))
+
+    @asynccontextmanager
+    async def client(self, identifier: str | None = None, **options: Any) -> AsyncIterator[aiomqtt.Client]:
+        """Connect an MQTT 5 client of our own."""
+        async with aiomqtt.Client("127.0.0.1", self.broker.port, identifier=identifier, protocol=ProtocolVersion.V5, **options) as client:
+            client.pending_calls_threshold = 10_000
+            yield client
+
+    def told(self, id: str) -> list[Event]:
+        """Return the events of a message, without repetitions, by seq."""
+        found = {event["event_id"]: event for event in self.events if event.get("id") == id}
+        return sorted(found.values(), key=lambda event: event["seq"] or 0)
+
+    def types(self, id: str) -> list[str]:
+        """Return the types of a message's events."""
+        return [event["type"] for event in self.told(id)]
+
+    def ended(self) -> set[str]:
+        """Return the ids that have a final event."""
+        return {event["id"] for event in self.events if event["final"] and event.get("id")}
+
+    async def until_ended(self, ids: Iterable[str], timeout: float) -> None:
+        """Wait until each id has its final event."""
+        wanted = set(ids)
+        try:
+            await until(lambda: wanted <= self.ended(), timeout, "final events")
+        except AssertionError:
+            missing = sorted(wanted - self.ended())
+            story = {id: self.types(id) for id in missing[:5]}
+            raise AssertionError(
+                f"{len(missing)} of {len(wanted)} without a final event, as {story}\n{self.gateway.output[-3000:]}"
+            ) from None
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Read what the provider took."""
+        return read_ledger(self.ledger_path)
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        for process in (self.gateway, self.sandbox):
+            if process.running:
+                await process.kill()
+        if self._consumer is not None:
+            self._consumer.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._consumer
+        self.broker.stop()
+
+    async def _consume(self) -> None:
+        """Collect every event, over restarts of the broker, in a session of its own."""
+        session = Properties(1)  # CONNECT
+        session.SessionExpiryInterval = 3600
+        while True:
+            with suppress(aiomqtt.MqttError, OSError):
+                async with self.client("auditor", clean_start=False, properties=session, max_queued_incoming_messages=0) as client:
+                    await client.subscribe("sms/event/#", options=SubscribeOptions(qos=1))
+                    self._subscribed.set()
+                    async for message in client.messages:
+                        assert isinstance(message.payload, bytes)
+                        self.events.append(json.loads(message.payload))
+            await asyncio.sleep(POLL)
+
+    async def _http_until(self, path: str, wanted: Callable[[int, str], bool], timeout: float) -> None:
+        deadline = asyncio.get_running_loop().time() + timeout
+        status, body = 0, ""
+        while not wanted(status, body):
+            if asyncio.get_running_loop().time() > deadline or not self.gateway.running:
+                raise AssertionError(f"{path}: {status} {body}\n{self.gateway.output[-3000:]}")
+            await asyncio.sleep(POLL)
+            with suppress(OSError):
+                status, body = await http_get(self.admin_port, path)
+
+
+async def http_get(port: int, path: str) -> tuple[int, str]:
+    """GET from loopback."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+    finally:
+        writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value)
