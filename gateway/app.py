@@ -1,0 +1,385 @@
+"""The composition root: from a configuration to running parts, and back down in order.
+
+Start: journal (lock, migrations, recovery of open attempts) before the broker is touched; then carriers, stages, listeners, broker.
+Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind; settle; answer
+what carriers reported; publish the outbox; say "down" and disconnect; close the journal. Every step has a deadline: what is not done by then
+is in the journal, and the next start goes on from there.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from gateway import config as configuration
+from gateway.admin import Admin
+from gateway.broker import topics
+from gateway.broker.base import SessionTakenOverError
+from gateway.broker.mqtt import MqttBroker, MqttSettings
+from gateway.carriers.base import Carrier
+from gateway.carriers.smpp import SmppCarrier
+from gateway.carriers.smpp_metrics import SmppMetrics
+from gateway.config import Config, ConfigError
+from gateway.control import Control
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.retry import RetryPolicy
+from gateway.ingest import Ingest, Rules
+from gateway.journal.base import Bells, JournalBrokenError, JournalLockedError, JournalVersionError
+from gateway.journal.sqlite import Policies, SqliteJournal
+from gateway.metrics import Metrics
+from gateway.publish import Publish
+from gateway.receipts import Receipts
+
+DRAIN_TIMEOUT = 20.0  # s for carriers' answers, and again for the outbox
+CLOSE_TIMEOUT = 5.0
+LEASE_MARGIN = 60.0  # s beyond twice the longest response_timeout: then another instance may recover an attempt
+TICK_MAX = 1.0  # s between looks at what is due
+CLOCK_STEP = 5.0  # s by which wall and monotonic clock may part before it counts as a step
+CLOCK_SUSPENSION = 300.0  # s that nothing expires after a step
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The gateway cannot start: one line that says why."""
+
+
+class App:
+    """One gateway: its parts, wired."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.bells = Bells()
+        names = list(config.carriers)
+        binds = [f"{name}/{index}" for name, carrier in config.carriers.items() for index in range(carrier.binds)]
+        self.metrics = Metrics(names, binds)
+        self.journal = _journal(config, self.metrics)
+        self.broker = _broker(config, self.metrics)
+        self.carriers: Mapping[str, Carrier] = {name: _carrier(name, config, self.metrics) for name in names}
+        self.ingest = Ingest(self.broker, self.journal, self.carriers, _rules(config), self.metrics, self.bells, time.time)
+        self.receipts = Receipts(self.carriers, self.journal, self.metrics, self.bells, time.time)
+        self.dispatcher = _dispatcher(config, self)
+        self.publish = Publish(
+            self.broker,
+            self.journal,
+            self.metrics,
+            self.bells,
+            time.time,
+            topic_prefix=config.broker.topic_prefix,
+            cloudevents=config.broker.cloudevents,
+        )
+        self.admin = Admin(
+            configuration.address(config.admin.listen, "admin.listen"),
+            broker=self.broker,
+            journal=self.journal,
+            carriers=self.carriers,
+            metrics=self.metrics,
+            clock=time.time,
+        )
+        self.control = Control(config.control_path, self.journal, self.bells, time.time, self.admin.readiness)
+        self.admin_port = 0
+        self.clock = ClockGuard(time.time, time.monotonic)
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[["App"], None] | None = None) -> None:
+        """Run until `stop` is set, then leave in order. Raises StartError, and what ends a gateway for good."""
+        await self._open()
+        try:
+            await self._listen()
+            async with asyncio.TaskGroup() as group:
+                tasks = self._start(group)
+                notify("READY=1")
+                log.info("started", instance=self.config.gateway.instance, admin_port=self.admin_port)
+                if on_ready is not None:
+                    on_ready(self)
+                await stop.wait()
+                await self._drain(tasks)
+                for task in tasks.values():
+                    task.cancel()
+        finally:
+            await self.control.stop()
+            await self.admin.stop()
+            await self.journal.close()
+            log.info("stopped", instance=self.config.gateway.instance)
+
+    async def _open(self) -> None:
+        state_dir = Path(self.config.gateway.state_dir)
+        try:
+            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
+            await self.journal.open()
+        except (JournalLockedError, JournalVersionError, JournalBrokenError) as error:
+            raise StartError(f"journal.url: {error}") from None
+        except OSError as error:
+            raise StartError(f"gateway.state_dir: {error.filename or state_dir}: {error.strerror}") from None
+        report = await self.journal.recover(time.time())
+        self.metrics.count(report.counts.items())
+        if recovered := sum(report.counts.values()):
+            log.warning("attempts were open when the last run ended: they are in doubt", entries=recovered)
+
+    async def _listen(self) -> None:
+        try:
+            self.admin_port = await self.admin.start()
+        except OSError as error:
+            raise StartError(f"admin.listen: cannot listen on {self.config.admin.listen}: {os.strerror(error.errno or 0)}") from None
+        try:
+            await self.control.start()
+        except OSError as error:
+            raise StartError(f"gateway.state_dir: cannot make {self.config.control_path}: {error}") from None
+
+    def _start(self, group: asyncio.TaskGroup) -> dict[str, asyncio.Task[None]]:
+        parts: dict[str, Awaitable[None]] = {
+            "journal": self.journal.broken(),
+            "dispatch": self.dispatcher.run(),
+            "receipts": self.receipts.run(),
+            "publish": self.publish.run(),
+            "ingest": self.ingest.run(),
+            "ticker": self._tick(),
+            "watchdog": _watchdog(),
+            **{f"carrier {name}": carrier.run() for name, carrier in self.carriers.items()},
+            "broker": self.broker.run(),
+        }
+        return {name: group.create_task(_named(part), name=name) for name, part in parts.items()}
+
+    async def _drain(self, tasks: Mapping[str, asyncio.Task[None]]) -> None:
+        """Leave in order; each step is bounded, and what it leaves undone stays in the journal."""
+        log.info("draining")
+        notify("STOPPING=1")
+        self.admin.draining = True
+        await self.broker.stop_taking(CLOSE_TIMEOUT)
+        self.dispatcher.stop_feeding()
+        await asyncio.gather(*(carrier.stop(DRAIN_TIMEOUT) for carrier in self.carriers.values()))
+        await _within(CLOSE_TIMEOUT, _until(lambda: self.dispatcher.idle and self.receipts.idle))
+        tasks["ingest"].cancel()
+        await _within(DRAIN_TIMEOUT, self.publish.drained())
+        await self.broker.close(CLOSE_TIMEOUT)
+
+    async def _tick(self) -> None:
+        """Do what time demands: wake, expire, end."""
+        while True:
+            now = time.time()
+            if self.clock.stepped():
+                self.metrics.clock_steps.inc()
+                log.warning("the wall clock was set: nothing expires for a while", seconds=CLOCK_SUSPENSION)
+            tick = await self.journal.tick(now, expire=not self.clock.suspended)
+            self.metrics.count(tick.report.counts.items())
+            if tick.woken or tick.report.counts:
+                self.bells.ring()
+            due = TICK_MAX if tick.next_due is None else tick.next_due - now
+            await asyncio.sleep(min(TICK_MAX, max(0.02, due)))
+
+
+class ClockGuard:
+    """Tells when the wall clock was set, by the monotonic one."""
+
+    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._offset = wall() - monotonic()
+        self._suspended_until = float("-inf")
+
+    def stepped(self) -> bool:
+        """Whether it was set since the last call; then nothing may expire for CLOCK_SUSPENSION seconds."""
+        offset = self._wall() - self._monotonic()
+        stepped = abs(offset - self._offset) > CLOCK_STEP
+        self._offset = offset
+        if stepped:
+            self._suspended_until = self._monotonic() + CLOCK_SUSPENSION
+        return stepped
+
+    @property
+    def suspended(self) -> bool:
+        """Whether what time ends irreversibly must wait."""
+        return self._monotonic() < self._suspended_until
+
+
+async def serve(config: Config, stop: asyncio.Event, *, on_ready: Callable[[App], None] | None = None) -> None:
+    """Run a gateway in this event loop until `stop` is set. Raises StartError."""
+    try:
+        app = App(config)
+    except ConfigError as error:
+        raise StartError(str(error)) from None
+    await app.run(stop, on_ready)
+
+
+def run(config: Config) -> int:
+    """Run a gateway as this process until SIGTERM or SIGINT. Return the exit code. Raises StartError."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    stop, code = asyncio.Event(), 0
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await serve(config, stop)
+    except* (SessionTakenOverError, JournalBrokenError) as group:
+        log.critical("stopped for good", reason=str(_leaf(group)))
+        code = 1
+    return code
+
+
+def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception of a tree of groups."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+def notify(state: str) -> None:
+    """Tell systemd, where it started us. sd_notify(3)"""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.connect("\0" + path[1:] if path.startswith("@") else path)
+            channel.send(state.encode())
+
+
+async def _watchdog() -> None:
+    """Tell systemd that the event loop turns, twice as often as it wants to hear it."""
+    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    while microseconds:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(microseconds / 2e6)
+
+
+async def _named(part: Awaitable[None]) -> None:
+    await part
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    while not done():  # noqa: ASYNC110 - two counters of other modules; looked at for a moment at shutdown only
+        await asyncio.sleep(0.02)
+
+
+async def _within(timeout: float, step: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await step
+    except TimeoutError:
+        log.warning("a step of the shutdown ran out of time: the next start goes on from the journal", seconds=timeout)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(config.broker.topic_prefix, config.routes, config.gateway.default_valid_for, config.broker.response_topics)
+
+
+def _dispatcher(config: Config, app: App) -> Dispatcher:
+    gateway = config.gateway
+    return Dispatcher(
+        app.carriers,
+        app.journal,
+        app.metrics,
+        app.bells,
+        preference=config.routes,
+        failover_after=gateway.failover_after,
+        retry=RetryPolicy(gateway.retry_min, gateway.retry_max, gateway.max_attempts),
+        clock=time.time,
+        monotonic=time.monotonic,
+    )
+
+
+def _journal(config: Config, metrics: Metrics) -> SqliteJournal:
+    gateway, journal = config.gateway, config.journal
+    timeouts = [carrier.response_timeout for carrier in config.carriers.values()]
+    policies = Policies(
+        instance=gateway.instance,
+        owner=gateway.instance,
+        in_doubt=gateway.in_doubt,
+        in_doubt_deadline=gateway.in_doubt_deadline,
+        receipt_deadline=gateway.receipt_deadline,
+        lease=2 * max(timeouts) + LEASE_MARGIN,
+        retention=journal.retention,
+        text_retention=journal.text_retention,
+        message_id_formats={name: carrier.message_id_format for name, carrier in config.carriers.items()},
+    )
+    return SqliteJournal(
+        config.journal_path,
+        policies,
+        synchronous=journal.synchronous,
+        commit_interval=journal.commit_interval,
+        observer=_JournalObserver(metrics),
+    )
+
+
+def _broker(config: Config, metrics: Metrics) -> MqttBroker:
+    broker = config.broker
+    url = urlsplit(broker.url)
+    secure = url.scheme == "mqtts"
+    settings = MqttSettings(
+        host=url.hostname or "",
+        port=url.port or (8883 if secure else 1883),
+        client_id=broker.client_id or f"mensageiro-{config.gateway.instance}",
+        subscriptions=topics.subscriptions(broker.topic_prefix, broker.shared_group),
+        instance=config.gateway.instance,
+        state_topic=topics.gateway(broker.topic_prefix, config.gateway.instance),
+        tls=ssl.create_default_context(cafile=broker.ca_file or None) if secure else None,
+        username=broker.username or None,
+        password=configuration.secret(broker.password, broker.password_file, "broker.password") or None,
+        receive_maximum=broker.receive_maximum,
+        hard_cap=4 * broker.receive_maximum,
+        session_expiry=broker.session_expiry,
+    )
+    return MqttBroker(settings, _BrokerObserver(metrics))
+
+
+def _carrier(name: str, config: Config, metrics: Metrics) -> SmppCarrier:
+    settings = config.carriers[name]
+    return SmppCarrier(
+        name,
+        settings,
+        configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password"),
+        time_zone=ZoneInfo(config.gateway.time_zone),
+        observer=SmppMetrics(name, metrics),
+    )
+
+
+class _JournalObserver:
+    """Turns what the journal says of itself into metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def commit(self, seconds: float, rows: int) -> None:
+        """Show a group commit."""
+        self._metrics.journal_commit.observe(seconds)
+        self._metrics.journal_batch.observe(rows)
+
+    def error(self, kind: str) -> None:
+        """Count a failed commit."""
+        self._metrics.journal_errors.inc()
+
+
+class _BrokerObserver:
+    """Turns what the broker connection says of itself into metrics. PUBACKs are counted by `publish`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def connected(self) -> None:
+        """Show that we are subscribed."""
+        self._metrics.broker_connected.set(1)
+
+    def disconnected(self, reason: str) -> None:
+        """Count a lost connection or a failed attempt."""
+        self._metrics.broker_connected.set(0)
+        self._metrics.broker_reconnects.inc()
+
+    def puback(self, reason: int) -> None:
+        """Do nothing: `publish` counts what comes back."""

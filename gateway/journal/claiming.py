@@ -1,0 +1,90 @@
+"""The claim operation: open attempts for what waits, and end what need not be sent any more."""
+
+from collections.abc import Sequence
+
+from gateway.journal.base import Report
+from gateway.journal.doubt import back_to_doubt, has_doubt
+from gateway.journal.intake import cancel_waiting
+from gateway.journal.matching import tail
+from gateway.journal.records import Record
+from gateway.journal.transaction import Transaction, count
+from gateway.message import Message, Trigger
+
+_WAITING = "SELECT priority, row FROM message WHERE route = ? AND state = 2 ORDER BY priority DESC, row LIMIT ?"
+_OPEN = "INSERT INTO attempt (message, n, carrier, owner, lease, opened_at, destination) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ROUNDS = 8  # of which each may find only what has ended
+
+
+def claim(tx: Transaction, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> list[Message]:
+    """Take at most `limit` parts of the messages that wait on `routes`: priority first, then arrival.
+
+    What ended instead is counted by the next tick.
+    """
+    report = Report()
+    known = [tx.memory.routes[names] for names in routes if names in tx.memory.routes]
+    taken: list[Record] = []
+    for _ in range(_ROUNDS if limit > 0 and known else 0):
+        ended = _one_round(tx, known, limit, now, taken, report)
+        if taken or not ended:
+            break
+        tx.flush()
+    if report.counts:
+        tx.memory.unreported = tx.memory.unreported + report.counts
+    messages = [_open(tx, record, carrier, now) for record in taken]
+    lease = now + tx.policies.lease
+    owner = tx.policies.owner
+    tx.run_many(_OPEN, [(message.row, message.attempt, carrier, owner, lease, now, tail(message.to)) for message in messages])
+    tx.finish()
+    return messages
+
+
+def routes(tx: Transaction) -> list[tuple[str, ...]]:
+    """List the routes that messages were ever given: few, and any may be QUEUED again."""
+    return list(tx.memory.routes)
+
+
+def _one_round(tx: Transaction, routes: list[int], limit: int, now: float, taken: list[Record], report: Report) -> int:
+    """Add to `taken`; return how many messages ended instead."""
+    ended = parts = 0
+    for record in _waiting(tx, routes, limit):
+        if record.cancel:
+            cancel_waiting(tx, record, now, report)
+            ended += 1
+        elif record.expires_at <= now:
+            ended += expire_waiting(tx, record, now, report)
+        elif taken and parts + record.parts > limit:
+            break
+        else:
+            taken.append(record)
+            parts += record.parts
+            if parts >= limit:
+                break
+    return ended
+
+
+def _waiting(tx: Transaction, routes: list[int], limit: int) -> list[Record]:
+    waiting = [row for route in routes for row in tx.all(_WAITING, (route, limit))]
+    if len(routes) > 1:
+        waiting.sort(key=lambda row: (-row[0], row[1]))  # type: ignore[operator] # numbers
+    rows = [row for _, row in waiting[:limit] if isinstance(row, int)]
+    tx.load(rows)
+    return [record for row in rows if (record := tx.record(row)) is not None]
+
+
+def _open(tx: Transaction, record: Record, carrier: str, now: float) -> Message:
+    record.carrier = carrier
+    record.attempt += 1
+    tx.move(record, Trigger.CLAIM, now)
+    return record.claimed()
+
+
+def expire_waiting(tx: Transaction, record: Record, now: float, report: Report) -> bool:
+    """End a message whose time is over, unless an earlier copy is in doubt, or the clock is. Return whether it no longer waits."""
+    if tx.memory.suspended:
+        return False
+    if has_doubt(tx, record):
+        back_to_doubt(tx, record, now)
+        return True
+    tx.move(record, Trigger.EXPIRE, now)
+    count(report, "messages", "", "expired")
+    return True

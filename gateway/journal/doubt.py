@@ -1,0 +1,74 @@
+"""Messages that may or may not have been sent: who is in doubt, and which receipt proves one of them. The rules are architecture.md's.
+
+An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
+carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
+carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the text.
+"""
+
+from gateway.journal.matching import same_destination, tail, text_agrees, within_window
+from gateway.journal.records import ATTEMPT_COLUMNS, Attempt, Record
+from gateway.journal.transaction import Transaction
+from gateway.message import QueueState, Receipt, Trigger
+
+_DOUBTFUL = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE destination = ? AND doubtful_since IS NOT NULL AND carrier = ?"  # noqa: S608
+_OPEN = "SELECT message FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
+_RIVAL = "SELECT 1 FROM receipt WHERE destination = ? AND carrier = ? AND row <> ? LIMIT 1"
+
+
+def since(tx: Transaction, record: Record) -> float | None:
+    """Return since when the oldest attempt of a message is in doubt; None where none is."""
+    if not tx.memory.doubts:
+        return None
+    row = tx.one("SELECT min(doubtful_since) FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
+    return row[0] if row else None  # type: ignore[return-value] # a REAL column
+
+
+def has_doubt(tx: Transaction, record: Record) -> bool:
+    """Say whether an earlier copy of a message is in doubt."""
+    return since(tx, record) is not None
+
+
+def deadline(tx: Transaction, record: Record, now: float) -> float:
+    """Return when the doubt about a message ends."""
+    start = since(tx, record)
+    return (now if start is None else start) + tx.policies.in_doubt_deadline
+
+
+def back_to_doubt(tx: Transaction, record: Record, now: float) -> None:
+    """Stop sending a waiting message again: what became of its earlier copy decides."""
+    if record.state is QueueState.HELD:
+        tx.move(record, Trigger.RELEASE, now)
+    tx.move(record, Trigger.DOUBT, now, deadline(tx, record, now))
+
+
+def suspect(tx: Transaction, receipt: Receipt, parked: int = 0) -> tuple[Attempt, str] | None:
+    """Find the attempt in doubt that a receipt proves, and the way: "reference" or "receipt". `parked` is its own row, if it was parked."""
+    place = tail(receipt.to)
+    if not place or not tx.memory.doubts:
+        return None
+    attempts = [Attempt(*row) for row in tx.all(_DOUBTFUL, (place, receipt.carrier))]  # type: ignore[arg-type] # in the order of ATTEMPT_COLUMNS
+    candidates = [(attempt, record) for attempt in attempts if (record := _candidate(tx, attempt, receipt)) is not None]
+    if not candidates:
+        return None
+    rivals = [row for (row,) in tx.all(_OPEN, (place, receipt.carrier))]
+    if receipt.reference is not None:
+        return _by_reference(candidates, rivals, receipt.reference)
+    if len(candidates) > 1 or rivals or tx.one(_RIVAL, (place, receipt.carrier, parked)):
+        return None
+    ((attempt, record),) = candidates
+    return (attempt, "receipt") if text_agrees(receipt.text, record.message.text) else None
+
+
+def _candidate(tx: Transaction, attempt: Attempt, receipt: Receipt) -> Record | None:
+    record = tx.record(attempt.message)
+    assert attempt.doubtful_since is not None  # the query says so
+    if record is None or record.state is QueueState.ACTIVE or not same_destination(record.message.to, receipt.to):
+        return None
+    return record if within_window(receipt, attempt.opened_at, attempt.doubtful_since) else None
+
+
+def _by_reference(candidates: list[tuple[Attempt, Record]], rivals: list[object], reference: int) -> tuple[Attempt, str] | None:
+    named = [attempt for attempt, _ in candidates if attempt.message & 0xFFFF == reference]
+    if len(named) != 1 or any(isinstance(row, int) and row & 0xFFFF == reference for row in rivals):
+        return None
+    return named[0], "reference"

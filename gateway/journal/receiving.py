@@ -1,0 +1,126 @@
+"""The match operation: a receipt finds its message, or is parked; a reply is published."""
+
+import json
+from collections.abc import Sequence
+
+from gateway.journal.base import Match, Report
+from gateway.journal.matching import key, keys, rule, same_destination, tail
+from gateway.journal.records import PART_COLUMNS, Part, instant, pack, unpack_receipt
+from gateway.journal.reporting import apply, prove
+from gateway.journal.transaction import Transaction, count
+from gateway.message import EventType, QueueState, Receipt, Reply, ReplyEvent, event_id
+
+Found = dict[tuple[str, str], list[Part]]  # by carrier and key
+
+_ORDER = {match: place for place, match in enumerate(Match)}
+_BY_KEY = f"SELECT {PART_COLUMNS} FROM part WHERE key = ? AND carrier = ?"  # noqa: S608
+_BY_KEYS = f"SELECT carrier, key, {PART_COLUMNS} FROM part WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
+_INSERT = "INSERT INTO receipt (row, carrier, key, destination, parked_at, body) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Report:
+    """Take receipts and replies in order."""
+    report = Report()
+    found = _look_up(tx, [item for item in items if isinstance(item, Receipt)])
+    for item in items:
+        if isinstance(item, Receipt):
+            _receive(tx, item, found, now, report)
+        else:
+            _reply(tx, item, now, report)
+    tx.finish()
+    return report
+
+
+def _look_up(tx: Transaction, receipts: list[Receipt]) -> Found:
+    """Look for the plain form of all ids at once, and load the messages."""
+    found: Found = {}
+    wanted = json.dumps([key(receipt.message_id) for receipt in receipts if receipt.message_id])
+    for row in tx.all(_BY_KEYS, (wanted,)):
+        found.setdefault((row[0], row[1]), []).append(Part(*row[2:]))  # type: ignore[arg-type] # TEXT; in the order of PART_COLUMNS
+    tx.load(part.message for parts in found.values() for part in parts)
+    return found
+
+
+def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, report: Report) -> None:
+    found = _find(tx, receipt, looked_up) if receipt.message_id else None
+    if found is None:
+        if prove(tx, receipt, Match.REFERENCE, now, report):
+            looked_up.pop((receipt.carrier, key(receipt.message_id)), None)
+            looked_up |= _look_up(tx, [receipt])  # the next one of this id
+        else:
+            _park(tx, receipt, now)
+        return
+    how, part = found
+    record = tx.record(part.message)
+    if record is None or record.state is QueueState.ACTIVE:
+        _park(tx, receipt, now)  # an earlier copy's, while a later one is on its way: settling that one applies it
+        return
+    tx.learn(receipt.carrier, how)
+    apply(tx, record, part, receipt, how, now, report)
+
+
+def _find(tx: Transaction, receipt: Receipt, looked_up: Found) -> tuple[Match, Part] | None:
+    """Find the part that a receipt is of. Other spellings of the id are looked for only where the plain one misses or is usually wrong."""
+    carrier, received = receipt.carrier, receipt.message_id
+    found = [(rule(part.message_id, received), part) for part in looked_up.get((carrier, key(received)), ())]
+    learnt = tx.memory.learnt
+    if not found or learnt[carrier, Match.HEX_DECIMAL] > learnt[carrier, Match.EXACT]:
+        for other in keys(received, tx.policies.message_id_formats.get(carrier, "auto"))[1:]:
+            parts = [Part(*row) for row in tx.all(_BY_KEY, (other, carrier))]  # type: ignore[arg-type] # in the order of PART_COLUMNS
+            found += [(rule(part.message_id, received), part) for part in parts]
+    return found[0] if len(found) == 1 else _choose(tx, found, receipt)
+
+
+def _choose(tx: Transaction, found: list[tuple[Match, Part]], receipt: Receipt) -> tuple[Match, Part] | None:
+    """Prefer the right destination, the rule that served before, the plainer rule, the newest: ids are used again over time."""
+    learnt = tx.memory.learnt
+
+    def merit(candidate: tuple[Match, Part]) -> tuple[bool, int, int, float]:
+        how, part = candidate
+        record = tx.record(part.message)
+        here = record is not None and same_destination(record.message.to, receipt.to)
+        return here, learnt[receipt.carrier, how], -_ORDER[how], part.submitted_at
+
+    return max(found, key=merit, default=None)
+
+
+def _park(tx: Transaction, receipt: Receipt, now: float) -> None:
+    """Keep a receipt, once however often it comes."""
+    memory = tx.memory
+    wanted = key(receipt.message_id) if receipt.message_id else ""
+    for (body,) in tx.all(
+        "SELECT body FROM receipt WHERE key = ? AND carrier = ? AND destination = ?", (wanted, receipt.carrier, tail(receipt.to))
+    ):
+        if _same(unpack_receipt(body), receipt):  # type: ignore[arg-type] # a BLOB
+            return
+    tx.run(_INSERT, (memory.next_parked, receipt.carrier, wanted, tail(receipt.to), now, pack(receipt)))
+    memory.next_parked += 1
+    memory.parked += 1
+    memory.unmatched += 1
+    if memory.parked > tx.policies.parked_limit:
+        dropped = tx.run("DELETE FROM receipt WHERE row = (SELECT min(row) FROM receipt)")
+        memory.parked -= dropped
+        memory.dropped += dropped
+
+
+def _same(one: Receipt, other: Receipt) -> bool:
+    return (one.raw, one.code, one.message_id) == (other.raw, other.code, other.message_id)
+
+
+def _reply(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
+    number = tx.loose()
+    event = ReplyEvent(
+        event_id=event_id("-", "reply", number),
+        time=instant(now),
+        instance=tx.policies.instance,
+        carrier=reply.carrier,
+        from_=reply.sender,
+        to=reply.to,
+        text=reply.text,
+        encoding=reply.encoding,
+        received_at=instant(reply.received_at),
+        parts=reply.parts,
+        complete=reply.complete,
+    )
+    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "", now), None, None)
+    count(report, "replies", reply.carrier, "true" if reply.complete else "false")

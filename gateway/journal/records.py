@@ -1,0 +1,185 @@
+"""Rows of the SQLite journal as structs, and back. Pure but for the codecs' state.
+
+A message is one row: what changes on its way are columns, the rest is the Message itself in msgpack. Times in events have milliseconds.
+"""
+
+from functools import lru_cache
+
+import msgspec
+
+from gateway.message import (
+    AcceptedEvent,
+    AnyEvent,
+    CancelFailedEvent,
+    CancelledEvent,
+    EventType,
+    ExpiredEvent,
+    InDoubtEvent,
+    Message,
+    QueueState,
+    Receipt,
+    ReceiptEvent,
+    RejectedEvent,
+    ReplyEvent,
+    rfc3339,
+)
+
+MESSAGE_SHIFT = 16  # event.row = message << 16 | seq
+PART_SHIFT = 24  # part.row = message << 24 | attempt << 8 | part
+LOOSE = 1 << 62  # event.row of events that belong to no message: LOOSE + number
+
+STATES: tuple[QueueState, ...] = (QueueState.DONE, *QueueState)  # STATES[n] is QueueState(n), without the price of a call
+
+EVENT_CLASSES: dict[EventType, type[AnyEvent]] = {
+    EventType.ACCEPTED: AcceptedEvent,
+    EventType.REJECTED: RejectedEvent,
+    EventType.RECEIPT: ReceiptEvent,
+    EventType.REPLY: ReplyEvent,
+    EventType.IN_DOUBT: InDoubtEvent,
+    EventType.CANCELLED: CancelledEvent,
+    EventType.CANCEL_FAILED: CancelFailedEvent,
+    EventType.EXPIRED: ExpiredEvent,
+}
+
+_encoder = msgspec.msgpack.Encoder()
+_messages = msgspec.msgpack.Decoder(Message)
+_receipts = msgspec.msgpack.Decoder(Receipt)
+
+COLUMNS = (
+    "row, source, id, state, route, parts, due_at, expires_at, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, "
+    "confirmed, last_error, body"
+)
+
+
+class Record(msgspec.Struct, gc=False):
+    """One row of `message`, in the order of COLUMNS."""
+
+    row: int
+    source: str
+    id: str
+    state: QueueState
+    route: int
+    parts: int
+    due_at: float | None
+    expires_at: float
+    attempt: int
+    deferrals: int
+    seq: int
+    possible_duplicate: int
+    cancel: float
+    carrier: str | None
+    code: int | None
+    confirmed: int
+    last_error: str | None
+    body: bytes
+    decoded: Message | None = None
+
+    @property
+    def message(self) -> Message:
+        """The message as it was appended."""
+        if self.decoded is None:
+            self.decoded = _messages.decode(self.body)
+        return self.decoded
+
+    def claimed(self) -> Message:
+        """Return the message with what a claim fills in. Frozen for all others; this copy was decoded a moment ago, for this caller."""
+        message = _messages.decode(self.body)
+        msgspec.structs.force_setattr(message, "row", self.row)
+        msgspec.structs.force_setattr(message, "attempt", self.attempt)
+        msgspec.structs.force_setattr(message, "deferrals", self.deferrals)
+        msgspec.structs.force_setattr(message, "possible_duplicate", bool(self.possible_duplicate))
+        self.decoded = message
+        return message
+
+
+UPDATE = (
+    "UPDATE message SET state = ?, due_at = ?, attempt = ?, deferrals = ?, seq = ?, possible_duplicate = ?, cancel = ?, carrier = ?, "
+    "code = ?, confirmed = ?, last_error = ? WHERE row = ?"
+)
+
+
+def update_values(record: Record) -> tuple[object, ...]:
+    """Return the values of UPDATE for a record."""
+    return (
+        record.state,
+        record.due_at,
+        record.attempt,
+        record.deferrals,
+        record.seq,
+        record.possible_duplicate,
+        record.cancel,
+        record.carrier,
+        record.code,
+        record.confirmed,
+        record.last_error,
+        record.row,
+    )
+
+
+class Part(msgspec.Struct, gc=False):
+    """One row of `part`."""
+
+    row: int
+    message_id: str
+    parts: int
+    submitted_at: float
+    code: int | None
+    confirmed: int
+    final: int
+
+    @property
+    def message(self) -> int:
+        """The row of its message."""
+        return self.row >> PART_SHIFT
+
+    @property
+    def number(self) -> int:
+        """1, 2, 3, ..."""
+        return self.row & 0xFF
+
+
+PART_COLUMNS = "row, message_id, parts, submitted_at, code, confirmed, final"
+
+
+def part_row(message: int, attempt: int, number: int) -> int:
+    """Return the key of a part. Attempts beyond 65,535 wrap: no message has so many that were submitted."""
+    return message << PART_SHIFT | (attempt & 0xFFFF) << 8 | number
+
+
+class Attempt(msgspec.Struct, gc=False):
+    """One row of `attempt`."""
+
+    message: int
+    n: int
+    carrier: str
+    opened_at: float
+    doubtful_since: float | None
+
+
+ATTEMPT_COLUMNS = "message, n, carrier, opened_at, doubtful_since"
+
+
+def pack(value: Message | Receipt) -> bytes:
+    """Write a message or a receipt for the journal."""
+    return _encoder.encode(value)
+
+
+def unpack_message(body: bytes) -> Message:
+    """Read a message that `pack` wrote."""
+    return _messages.decode(body)
+
+
+def unpack_receipt(body: bytes) -> Receipt:
+    """Read a receipt that `pack` wrote."""
+    return _receipts.decode(body)
+
+
+def instant(timestamp: float) -> str:
+    """Write a time as events have it: `rfc3339`, but the text of a second is made once."""
+    second = int(timestamp)
+    return f"{_second(second)}{int(timestamp * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(second: int) -> str:
+    return rfc3339(second)[:-4]

@@ -1,0 +1,224 @@
+"""The settle and recover operations: what a carrier answered, in time, late or not at all.
+
+An answer is of one attempt. The current attempt of an ACTIVE message decides; any other answer is late: it is news of an earlier copy, and
+counts where that copy is in doubt. A repeated answer finds no attempt any more and changes nothing.
+"""
+
+from collections.abc import Sequence
+
+from gateway.journal.base import Report, Settlement
+from gateway.journal.claiming import expire_waiting
+from gateway.journal.doubt import deadline, has_doubt
+from gateway.journal.intake import cancel_waiting
+from gateway.journal.records import PART_SHIFT, Part, Record, instant, part_row
+from gateway.journal.reporting import apply_parked, apply_parked_for, parts_of
+from gateway.journal.transaction import Transaction, count
+from gateway.message import Answer, Deferred, InDoubt, QueueState, Rejected, Submitted, Trigger
+
+_OVERTAKEN = (QueueState.IN_DOUBT, QueueState.QUEUED, QueueState.DEFERRED, QueueState.HELD)
+
+
+def settle(tx: Transaction, settlements: Sequence[Settlement], now: float) -> Report:
+    """Record answers in order."""
+    report = Report()
+    tx.load([settlement.answer.row for settlement in settlements])
+    for settlement in settlements:
+        answer = settlement.answer
+        record = tx.record(answer.row)
+        if record is None:
+            continue
+        if record.state is QueueState.ACTIVE and record.attempt == answer.attempt:
+            _current(tx, record, settlement, now, report)
+        else:
+            _late(tx, record, settlement, now, report)
+    tx.finish()
+    return report
+
+
+def recover(tx: Transaction, now: float) -> Report:
+    """Put what was left open in doubt: ours, and what any owner's lease has run out on."""
+    report = Report()
+    left = tx.all(
+        "SELECT message, n, carrier FROM attempt WHERE doubtful_since IS NULL AND (owner = ? OR lease < ?) ORDER BY message",
+        (tx.policies.owner, now),
+    )
+    for row, n, carrier in left:
+        record = tx.record(row)  # type: ignore[arg-type] # an INTEGER
+        answer = Answer(row, n, InDoubt("restart"), now)  # type: ignore[arg-type]
+        if record is not None and record.state is QueueState.ACTIVE:
+            _current(tx, record, Settlement(answer, carrier), now, report)  # type: ignore[arg-type] # TEXT
+    tx.finish()
+    return report
+
+
+def _current(tx: Transaction, record: Record, settlement: Settlement, now: float, report: Report) -> None:
+    outcome = settlement.answer.outcome
+    if isinstance(outcome, InDoubt):
+        _doubt(tx, record, settlement, outcome, now, report)
+        return
+    tx.resolve(record.row, record.attempt)
+    if isinstance(outcome, Submitted):
+        _accept(tx, record, settlement, outcome, now, report)
+    elif _taken_before(tx, record, settlement, now, report):
+        return
+    elif isinstance(outcome, Rejected):
+        _reject(tx, record, settlement, outcome, now, report)
+    else:
+        _defer(tx, record, settlement, outcome, now, report)
+
+
+# --- The four outcomes ------------------------------------------------------------------------------------------------------------
+
+
+def _accept(tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted, now: float, report: Report) -> None:
+    answer, carrier = settlement.answer, settlement.carrier
+    parts = _record_parts(tx, answer, carrier, outcome)
+    trigger = Trigger.SUBMITTED if record.message.receipt else Trigger.ACCEPTED_FINAL
+    tx.move(
+        record,
+        trigger,
+        now,
+        now + tx.policies.receipt_deadline,
+        carrier=carrier,
+        message_ids=outcome.message_ids,
+        parts=len(outcome.message_ids) or record.parts,
+        encoding=outcome.encoding,
+        attempt=answer.attempt,
+        possible_duplicate=bool(record.possible_duplicate),
+        under_review=outcome.under_review,
+    )
+    count(report, "messages", carrier, "submitted")
+    if tx.memory.parked:
+        apply_parked(tx, record, parts_of(tx, record) if record.possible_duplicate else parts, carrier, now, report)
+
+
+def _record_parts(tx: Transaction, answer: Answer, carrier: str, outcome: Submitted) -> list[Part]:
+    ids = outcome.message_ids
+    return [
+        tx.add_part(part_row(answer.row, answer.attempt, number), carrier, message_id, len(ids), answer.at)
+        for number, message_id in enumerate(ids, 1)
+        if message_id  # ESME_ROK with an empty message_id happens
+    ]
+
+
+def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected, now: float, report: Report) -> None:
+    record.last_error = outcome.detail
+    carrier = settlement.carrier
+    if record.possible_duplicate and has_doubt(tx, record):
+        # This copy was refused; whether the one before it was taken is still open.
+        detail = f"sent again and refused: {outcome.detail}"
+        tx.move(record, Trigger.DOUBT, now, deadline(tx, record, now), carrier=carrier, since=instant(now), reason=detail)
+        return
+    count(report, "messages", carrier, "rejected")
+    tx.move(record, Trigger.REJECTED, now, reason=outcome.reason, detail=outcome.detail, carrier=carrier, code=outcome.code)
+
+
+def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Deferred, now: float, report: Report) -> None:
+    record.last_error = outcome.detail
+    record.deferrals += settlement.counts
+    count(report, "messages", settlement.carrier, "deferred")
+    expired = record.expires_at <= now and not tx.memory.suspended
+    if settlement.retry_at is None or expired or record.cancel:
+        tx.move(record, Trigger.REQUEUED, now, record.expires_at)
+    else:
+        tx.move(record, Trigger.DEFERRED, now, min(settlement.retry_at, record.expires_at))
+    if record.cancel:
+        cancel_waiting(tx, record, now, report)
+    elif expired:
+        expire_waiting(tx, record, now, report)
+
+
+def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InDoubt, now: float, report: Report) -> None:
+    carrier = settlement.carrier
+    record.last_error = outcome.detail
+    values = (settlement.answer.at, record.row, record.attempt)
+    tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
+    count(report, "messages", carrier, "in_doubt")
+    count(report, "in_doubt", carrier, "entered")
+    if _taken_before(tx, record, settlement, now, report):
+        return
+    due_at = settlement.answer.at + tx.policies.in_doubt_deadline
+    tx.move(record, Trigger.DOUBT, now, due_at, carrier=carrier, since=instant(settlement.answer.at), reason=outcome.detail)
+    if tx.memory.parked:
+        apply_parked_for(tx, record.message.to, carrier, now, report)
+    if record.state is QueueState.IN_DOUBT and _may_resubmit(tx, record, now):
+        resubmit(tx, record, carrier, now)
+        count(report, "in_doubt", carrier, "resubmitted")
+
+
+def _may_resubmit(tx: Transaction, record: Record, now: float) -> bool:
+    """Once: a carrier that never answers must not be sent a copy every half minute."""
+    policy = record.message.in_doubt or tx.policies.in_doubt
+    return policy == "resubmit" and not record.possible_duplicate and not record.cancel and record.expires_at > now
+
+
+def resubmit(tx: Transaction, record: Record, carrier: str, now: float) -> None:
+    """Send a message in doubt again, by the same carrier alone."""
+    record.possible_duplicate = 1
+    tx.reroute(record, (carrier,))
+    tx.move(record, Trigger.RESUBMIT, now, record.expires_at)
+
+
+def _taken_before(tx: Transaction, record: Record, settlement: Settlement, now: float, report: Report) -> bool:
+    """An earlier copy was taken while this one was on its way: then it does not matter what became of this one."""
+    if not record.possible_duplicate:
+        return False
+    earlier = parts_of(tx, record)
+    if not earlier:
+        return False
+    attempt = earlier[0].row >> 8 & 0xFFFF
+    ids = tuple(part.message_id for part in earlier if part.row >> 8 & 0xFFFF == attempt)
+    answer = Answer(record.row, attempt, Submitted(ids), earlier[0].submitted_at)
+    _accept(tx, record, Settlement(answer, settlement.carrier), Submitted(ids), now, report)
+    return True
+
+
+# --- Late answers -----------------------------------------------------------------------------------------------------------------
+
+
+def _late(tx: Transaction, record: Record, settlement: Settlement, now: float, report: Report) -> None:
+    answer, carrier = settlement.answer, settlement.carrier
+    outcome = answer.outcome
+    if isinstance(outcome, InDoubt):
+        return
+    known = tx.one("SELECT 1 FROM attempt WHERE message = ? AND n = ? AND doubtful_since IS NOT NULL", (record.row, answer.attempt))
+    if known:
+        tx.resolve_doubt(record.row, answer.attempt)
+        count(report, "in_doubt", carrier, "late_response")
+    if isinstance(outcome, Submitted):
+        _late_submitted(tx, record, settlement, outcome, known is not None, now, report)
+    elif known:
+        _late_refusal(tx, record, settlement, outcome, now, report)
+
+
+def _late_submitted(
+    tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted, known: bool, now: float, report: Report
+) -> None:
+    if known and record.state in _OVERTAKEN:
+        _accept(tx, record, settlement, outcome, now, report)
+        return
+    parts = _record_parts(tx, settlement.answer, settlement.carrier, outcome)
+    if tx.memory.parked and record.state is not QueueState.ACTIVE:
+        apply_parked(tx, record, parts, settlement.carrier, now, report)
+
+
+def _late_refusal(
+    tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected | Deferred, now: float, report: Report
+) -> None:
+    if has_doubt(tx, record):
+        return
+    if record.possible_duplicate:
+        record.possible_duplicate = int(_has_parts(tx, record))
+        tx.save(record)
+    if record.state is not QueueState.IN_DOUBT:
+        return
+    if isinstance(outcome, Rejected):
+        _reject(tx, record, settlement, outcome, now, report)
+    else:
+        _defer(tx, record, settlement, outcome, now, report)
+
+
+def _has_parts(tx: Transaction, record: Record) -> bool:
+    tx.flush()
+    first = record.row << PART_SHIFT
+    return tx.one("SELECT 1 FROM part WHERE row BETWEEN ? AND ?", (first, first | (1 << PART_SHIFT) - 1)) is not None

@@ -1,0 +1,116 @@
+"""MQTT 5 names and numbers: packet types, reason codes, properties. Pure data.
+
+Reason codes come from the wire as plain integers, so that a code outside the table is no error; `describe_reason` puts them into words.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+DEFAULT_PORT: Final = 1883
+DEFAULT_TLS_PORT: Final = 8883
+MAX_PACKET_ID: Final = 65535
+MAX_REMAINING_LENGTH: Final = 268_435_455  # MQTT 5 s2.1.4: four bytes of seven bits
+REFUSED_FROM: Final = 0x80  # MQTT 5 s2.4: reason codes from here on are failures
+
+
+class PacketType(IntEnum):
+    """Control packet types. MQTT 5 s2.1.2"""
+
+    CONNECT = 1
+    CONNACK = 2
+    PUBLISH = 3
+    PUBACK = 4
+    PUBREC = 5
+    PUBREL = 6
+    PUBCOMP = 7
+    SUBSCRIBE = 8
+    SUBACK = 9
+    UNSUBSCRIBE = 10
+    UNSUBACK = 11
+    PINGREQ = 12
+    PINGRESP = 13
+    DISCONNECT = 14
+    AUTH = 15
+
+
+class ReasonCode(IntEnum):
+    """Reason codes. MQTT 5 s2.4"""
+
+    SUCCESS = 0x00  # in DISCONNECT: normal disconnection
+    DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
+    UNSPECIFIED_ERROR = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+    UNSUPPORTED_PROTOCOL_VERSION = 0x84
+    CLIENT_IDENTIFIER_NOT_VALID = 0x85
+    BAD_USER_NAME_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_BUSY = 0x89
+    BANNED = 0x8A
+    SERVER_SHUTTING_DOWN = 0x8B
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    PACKET_IDENTIFIER_IN_USE = 0x91
+    PACKET_IDENTIFIER_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    MESSAGE_RATE_TOO_HIGH = 0x96
+    QUOTA_EXCEEDED = 0x97
+    ADMINISTRATIVE_ACTION = 0x98
+    PAYLOAD_FORMAT_INVALID = 0x99
+    RETAIN_NOT_SUPPORTED = 0x9A
+    QOS_NOT_SUPPORTED = 0x9B
+    USE_ANOTHER_SERVER = 0x9C
+    SERVER_MOVED = 0x9D
+    SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E
+    CONNECTION_RATE_EXCEEDED = 0x9F
+    MAXIMUM_CONNECT_TIME = 0xA0
+    SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 0xA1
+    WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED = 0xA2
+
+
+class PropertyId(IntEnum):
+    """Property identifiers. MQTT 5 s2.2.2.2"""
+
+    PAYLOAD_FORMAT_INDICATOR = 1
+    MESSAGE_EXPIRY_INTERVAL = 2
+    CONTENT_TYPE = 3
+    RESPONSE_TOPIC = 8
+    CORRELATION_DATA = 9
+    SUBSCRIPTION_IDENTIFIER = 11
+    SESSION_EXPIRY_INTERVAL = 17
+    ASSIGNED_CLIENT_IDENTIFIER = 18
+    SERVER_KEEP_ALIVE = 19
+    AUTHENTICATION_METHOD = 21
+    AUTHENTICATION_DATA = 22
+    REQUEST_PROBLEM_INFORMATION = 23
+    WILL_DELAY_INTERVAL = 24
+    REQUEST_RESPONSE_INFORMATION = 25
+    RESPONSE_INFORMATION = 26
+    SERVER_REFERENCE = 28
+    REASON_STRING = 31
+    RECEIVE_MAXIMUM = 33
+    TOPIC_ALIAS_MAXIMUM = 34
+    TOPIC_ALIAS = 35
+    MAXIMUM_QOS = 36
+    RETAIN_AVAILABLE = 37
+    USER_PROPERTY = 38
+    MAXIMUM_PACKET_SIZE = 39
+    WILDCARD_SUBSCRIPTION_AVAILABLE = 40
+    SUBSCRIPTION_IDENTIFIER_AVAILABLE = 41
+    SHARED_SUBSCRIPTION_AVAILABLE = 42
+
+
+_REASON_WORDS: Final = {code.value: code.name.lower().replace("_", " ") for code in ReasonCode}
+
+
+def describe_reason(code: int) -> str:
+    """Put a reason code into words, e.g. `0x87 not authorized`; a code outside MQTT 5 s2.4 stays a number."""
+    return f"0x{code:02x} {_REASON_WORDS.get(code, '')}".rstrip()

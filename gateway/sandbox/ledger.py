@@ -1,0 +1,61 @@
+"""What the sandbox took, so that a test can account for it even after the sandbox was killed.
+
+One JSON line a message: `{"to", "digest", "reference", "message_id", "at"}`. `digest` is that of `messages.digest`, `reference` the
+user_message_reference or null, `at` the wall time of the submit_sm. Lines gather until `commit`, which the SMSC calls before it answers:
+what an ESME was told is taken is always in the file. It is not forced to the disk: it outlives the process, not the machine.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One message that was taken."""
+
+    to: str
+    digest: str
+    reference: int | None
+    message_id: str
+    at: float
+
+
+class Ledger:
+    """Append entries to a file, and keep them in `entries` where asked to."""
+
+    def __init__(self, path: Path | None, *, keep: bool) -> None:
+        self.entries: list[Entry] = []
+        self._keep = keep
+        self._lines: list[bytes] = []
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if path is not None else None
+        self.wanted = keep or path is not None
+
+    def add(self, entry: Entry) -> None:
+        """Note an entry; `commit` writes it."""
+        if self._keep:
+            self.entries.append(entry)
+        if self._file is not None:
+            self._lines.append(_encode(entry) + b"\n")
+
+    def commit(self) -> None:
+        """Write what has gathered. Raises OSError; then nothing that has gathered may be answered."""
+        if self._lines and self._file is not None:
+            octets = b"".join(self._lines)
+            self._lines.clear()
+            while octets:
+                octets = octets[os.write(self._file, octets) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def read(path: Path) -> list[Entry]:
+    """Read a ledger; a last line that a killed process left unfinished is skipped."""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [msgspec.json.decode(line, type=Entry) for line in lines]

@@ -1,0 +1,643 @@
+"""The SMPP carrier against a scripted SMSC on loopback: submits, answers, receipts, cancels, and the end."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from gateway.carriers import smpp
+from gateway.carriers.base import CarrierState
+from gateway.carriers.throttle import CLIMB, PAUSE
+from gateway.message import (
+    Answer,
+    CancelAnswer,
+    Cancelled,
+    CancelFailed,
+    CancelOrder,
+    Deferred,
+    InDoubt,
+    Reason,
+    Receipt,
+    Rejected,
+    Reply,
+    Scope,
+    Submitted,
+)
+from gateway.smpp.constants import CommandStatus, Tag
+from gateway.smpp.pdu import (
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    GenericNack,
+    SubmitSm,
+    SubmitSmResp,
+    Unbind,
+)
+from gateway.smpp.codec import encode
+from gateway.smpp.stream import SmppStream
+from tests.carriers.smsc import Clock, Rig, Smsc, message, messages, receipt, rows
+
+Start = Callable[..., Rig]
+
+
+# --- submitting ---
+
+
+async def test_a_submitted_message_comes_back_with_the_smscs_message_id(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    rig.submit(message(row=7, attempt=3))
+    (answer,) = await rig.answers(1)
+    assert isinstance(answer, Answer)
+    assert (answer.row, answer.attempt, answer.outcome) == (7, 3, Submitted(("id-1",), "gsm7"))
+    assert answer.latency is not None
+    assert 0 <= answer.latency < 5
+
+
+async def test_the_bind_carries_the_settings(smsc: Smsc, start: Start) -> None:
+    await start(system_type="SMPP").ready()
+    ((_, bind),) = smsc.binds
+    assert isinstance(bind, BindTransceiver)
+    assert (bind.system_id, bind.password, bind.system_type, bind.interface_version) == ("conta", "segredo1", "SMPP", 0x34)
+    assert (bind.addr_ton, bind.addr_npi) == (1, 1)
+
+
+async def test_submits_are_pipelined_up_to_the_window_and_no_further(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start(window=5)
+    await rig.ready()
+    assert rig.carrier.credit() == 5
+    rig.submit(*messages(7))
+    assert rig.carrier.credit() == 0
+    beyond = await rig.answers(2)
+    assert rows(beyond) == [6, 7]
+    assert all(isinstance(each.outcome, Deferred) and each.outcome.scope is Scope.CARRIER for each in beyond)
+    assert [pdu.short_message for _, pdu in await smsc.submitted(5)] == [b"oi 1", b"oi 2", b"oi 3", b"oi 4", b"oi 5"]
+
+
+async def test_responses_out_of_order_settle_their_own_messages(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(*messages(3))
+    for stream, pdu in reversed(await smsc.submitted(3)):
+        stream.respond(pdu, message_id=f"of-{pdu.short_message.decode()}")
+    answers = await rig.answers(3)
+    assert {answer.row: answer.outcome for answer in answers} == {row: Submitted((f"of-oi {row}",), "gsm7") for row in (1, 2, 3)}
+
+
+async def test_wait_credit_returns_when_a_response_frees_the_window(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start(window=1)
+    await rig.carrier.wait_credit()
+    rig.submit(message())
+    waiter = asyncio.create_task(rig.carrier.wait_credit())
+    ((stream, pdu),) = await smsc.submitted(1)
+    assert not waiter.done()
+    stream.respond(pdu, message_id="x")
+    async with asyncio.timeout(5):
+        await waiter
+    assert rig.carrier.credit() == 1
+
+
+async def test_wait_credit_returns_when_the_rate_admits_the_next(smsc: Smsc, start: Start) -> None:
+    rig = start(max_rate=50.0)
+    await rig.ready()
+    admitted = rig.carrier.credit()
+    assert admitted in (1, 2)
+    rig.submit(*messages(admitted))
+    assert rig.carrier.credit() == 0
+    async with asyncio.timeout(1):
+        await rig.carrier.wait_credit()
+    assert rig.carrier.credit() >= 1
+
+
+async def test_an_accepted_message_without_message_id_is_submitted_with_no_id(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = lambda stream, pdu: stream.respond(pdu)
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    assert await rig.outcomes(1) == [Submitted((), "gsm7")]
+
+
+@pytest.mark.parametrize(
+    ("command_status", "expected"),
+    [
+        (CommandStatus.ESME_RINVDSTADR, Rejected(Reason.REFUSED_BY_PROVIDER, "ESME_RINVDSTADR: the destination address is invalid", 11)),
+        (CommandStatus.ESME_RSYSERR, Deferred("ESME_RSYSERR: system error", Scope.MESSAGE, None, 8)),
+        (0x412, Deferred("0x00000412: an error of the SMSC's vendor", Scope.MESSAGE, None, 0x412)),
+    ],
+)
+async def test_a_refusal_becomes_its_outcome(smsc: Smsc, start: Start, command_status: int, expected: Rejected | Deferred) -> None:
+    smsc.on_submit = smsc.refuse(command_status)
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    assert await rig.outcomes(1) == [expected]
+
+
+async def test_a_generic_nack_settles_the_message_by_its_status(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.on_submit = lambda stream, pdu: nack(stream, pdu, CommandStatus.ESME_RINVCMDID)
+    rig.submit(message())
+    (outcome,) = await rig.outcomes(1)
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == CommandStatus.ESME_RINVCMDID
+
+
+def nack(stream: SmppStream, pdu: SubmitSm, command_status: int) -> None:
+    write(stream, encode(GenericNack(command_status=command_status, sequence_number=pdu.sequence_number)))
+
+
+def write(stream: SmppStream, octets: bytes) -> None:
+    assert stream._transport is not None
+    stream._transport.write(octets)
+
+
+async def test_several_binds_share_the_messages_and_each_keeps_the_order(smsc: Smsc, start: Start) -> None:
+    rig = start(binds=3, window=10)
+    await rig.ready(3)
+    assert rig.carrier.credit() == 30
+    rig.submit(*messages(9))
+    assert sorted(rows(await rig.answers(9))) == list(range(1, 10))
+    by_stream: dict[int, list[bytes]] = {}
+    for stream, pdu in smsc.submits:
+        by_stream.setdefault(id(stream), []).append(pdu.short_message)
+    assert sorted(by_stream.values()) == [[b"oi 1", b"oi 4", b"oi 7"], [b"oi 2", b"oi 5", b"oi 8"], [b"oi 3", b"oi 6", b"oi 9"]]
+
+
+async def test_a_transmitter_and_a_receiver_are_one_bind(smsc: Smsc, start: Start) -> None:
+    rig = start(bind="transmitter+receiver")
+    await rig.ready()
+    assert {type(bind) for _, bind in smsc.binds} == {BindTransmitter, BindReceiver}
+    rig.submit(message())
+    assert await rig.outcomes(1) == [Submitted(("id-1",), "gsm7")]
+    receiver = next(stream for stream, bind in smsc.binds if isinstance(bind, BindReceiver))
+    receiver.send(receipt())
+    (arrival,) = await rig.arrivals(1)
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    assert isinstance((await smsc.answered(1))[0], DeliverSmResp)
+
+
+# --- no answer ---
+
+
+async def test_a_message_without_response_is_in_doubt_and_a_late_response_gives_a_second_answer(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start(response_timeout=0.05)
+    await rig.ready()
+    rig.submit(message(row=4, attempt=2))
+    ((stream, pdu),) = await smsc.submitted(1)
+    assert await rig.outcomes(1) == [InDoubt("no response in time")]
+    stream.respond(pdu, message_id="late")
+    (answer,) = await rig.answers(1)
+    assert (answer.row, answer.outcome) == (4, Submitted(("late",), "gsm7"))
+
+
+async def test_a_lost_session_leaves_what_was_written_in_doubt_and_binds_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(*messages(3))
+    await smsc.submitted(3)
+    smsc.streams[0].abort()
+    assert await rig.outcomes(3) == [InDoubt("the session ended before the response")] * 3
+    await rig.ready(2)
+    assert rig.observer.bounds == [(0, True), (0, False), (0, True)]
+    assert rig.observer.reconnects == [(0, "lost")]
+    smsc.on_submit = smsc.accept
+    rig.submit(message(row=9))
+    assert rows(await rig.answers(1)) == [9]
+
+
+async def test_without_a_bind_nothing_is_written_and_the_message_is_deferred(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = smsc.hold
+    rig = start()
+    await smsc.signal.until(lambda: smsc.binds)
+    assert rig.carrier.credit() == 0
+    assert rig.carrier.state is CarrierState.DOWN
+    rig.submit(message())
+    (outcome,) = await rig.outcomes(1)
+    assert isinstance(outcome, Deferred)
+    assert outcome.scope is Scope.CARRIER
+    assert smsc.submits == []
+
+
+# --- congestion ---
+
+
+async def test_throttling_halves_the_rate_once_pauses_and_climbs_back(smsc: Smsc, start: Start) -> None:
+    clock = Clock()
+    rig = start({"monotonic": clock}, max_rate=100.0, window=50)
+    await rig.ready()
+    assert rig.carrier.credit() == 5
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RTHROTTLED)
+    rig.submit(*messages(5))
+    outcomes = await rig.outcomes(5)
+    assert all(isinstance(outcome, Deferred) and outcome.scope is Scope.CARRIER and outcome.retry_after == PAUSE for outcome in outcomes)
+    assert rig.carrier.state is CarrierState.THROTTLED
+    assert rig.observer.states[-2:] == [CarrierState.READY, CarrierState.THROTTLED]
+    assert rig.observer.rates[-1] == 50.0
+    assert rig.carrier.credit() == 0
+    clock.now += PAUSE + 0.1
+    assert rig.carrier.credit() >= 2
+    clock.now += CLIMB
+    assert rig.carrier.state is CarrierState.READY
+    assert rig.carrier.credit() == 5
+
+
+async def test_many_messages_with_a_temporary_refusal_in_a_row_slow_the_link_instead_of_using_attempts_up(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RSYSERR)
+    rig = start()
+    await rig.ready()
+    rig.submit(*messages(smpp.STREAK + 2))
+    scopes = [outcome.scope for outcome in await rig.outcomes(smpp.STREAK + 2) if isinstance(outcome, Deferred)]
+    assert scopes == [Scope.MESSAGE] * (smpp.STREAK - 1) + [Scope.CARRIER] * 3
+    assert rig.carrier.state is CarrierState.THROTTLED
+
+
+async def test_one_message_that_is_refused_for_ever_does_not_slow_the_link(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RX_T_APPN)
+    rig = start()
+    await rig.ready()
+    for deferrals in range(smpp.STREAK + 5):
+        rig.submit(message(deferrals=deferrals))
+        (outcome,) = await rig.outcomes(1)
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.MESSAGE
+    assert rig.carrier.state is CarrierState.READY
+
+
+# --- binding ---
+
+
+async def test_already_bound_waits_and_tries_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = lambda stream, pdu: stream.respond(pdu, 5 if len(smsc.binds) < 2 else 0)
+    rig = start({"patience": 0.02})
+    await rig.ready()
+    assert rig.observer.reconnects == [(0, "already_bound")]
+    first, second = smsc.bind_times
+    assert second - first >= 0.1  # 5 s scaled by patience
+
+
+async def test_a_wrong_password_suspends_the_carrier_and_is_not_hammered_by_any_bind(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = smsc.refuse(CommandStatus.ESME_RINVPASWD)
+    rig = start({"patience": 0.001}, binds=4)
+    await rig.state(CarrierState.SUSPENDED)
+    await smsc.signal.until(lambda: len(smsc.binds) >= 4)
+    pauses = [later - earlier for earlier, later in pairwise(smsc.bind_times[:4])]
+    assert all(pause >= least for pause, least in zip(pauses, (0.06, 0.12, 0.24), strict=True)), pauses
+    smsc.on_bind = lambda stream, pdu: stream.respond(pdu)
+    await rig.ready(4)
+    assert rig.carrier.state is CarrierState.READY
+    errors = [entry for entry in rig.log.entries if entry["log_level"] == "error"]
+    assert len({entry["bind"] for entry in errors}) == len(errors) > 0
+    assert all("segredo1" not in str(entry) for entry in rig.log.entries)
+    assert rig.observer.states == [CarrierState.DOWN, CarrierState.SUSPENDED, CarrierState.READY]
+
+
+async def test_a_refused_bind_and_a_dead_port_are_tried_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = lambda stream, pdu: stream.respond(pdu, 8 if len(smsc.binds) < 2 else 0)
+    rig = start()
+    await rig.ready()
+    await smsc.stop()
+    await rig.observer.signal.until(lambda: (0, "connect") in rig.observer.reconnects)
+    assert rig.observer.reconnects[0] == (0, "refused")
+    assert rig.carrier.state is CarrierState.DOWN
+    await smsc.start()
+    await rig.ready(2)
+
+
+async def test_repeated_failures_are_logged_once(smsc: Smsc, start: Start) -> None:
+    await smsc.stop()
+    rig = start()
+    await rig.observer.signal.until(lambda: len(rig.observer.reconnects) >= 5)
+    assert len([entry for entry in rig.log.entries if entry["event"] == "not bound"]) == 1
+
+
+async def test_a_peers_unbind_is_answered_in_flight_messages_settle_and_the_carrier_binds_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    ((stream, pdu),) = await smsc.submitted(1)
+    stream.send(Unbind())
+    await rig.observer.signal.until(lambda: (0, False) in rig.observer.bounds)
+    assert rig.carrier.credit() == 0
+    stream.respond(pdu, message_id="after-unbind")
+    assert await rig.outcomes(1) == [Submitted(("after-unbind",), "gsm7")]
+    await rig.ready(2)
+    assert rig.observer.reconnects == [(0, "unbound")]
+
+
+async def test_a_session_that_the_smsc_calls_not_bound_is_bound_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RINVBNDSTS)
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    (outcome,) = await rig.outcomes(1)
+    assert isinstance(outcome, Deferred)
+    assert outcome.scope is Scope.CARRIER
+    await rig.ready(2)
+
+
+async def test_a_silent_smsc_is_probed_and_given_up(smsc: Smsc, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = start(enquire_link_interval=0.05)
+    await rig.ready()
+    await smsc.signal.until(lambda: smsc.streams[0].session._timers.last_received > 0)
+    assert rig.carrier.state is CarrierState.READY
+    smsc.streams[0].send(enquire_link())
+    assert (await smsc.answered(1))[0].command_status == 0
+
+
+def enquire_link() -> Any:
+    from gateway.smpp.pdu import EnquireLink
+
+    return EnquireLink()
+
+
+async def test_garbage_from_the_smsc_ends_the_session_and_the_carrier_binds_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    await smsc.submitted(1)
+    write(smsc.streams[0], b"\x00\x00\x00\x05garbage")
+    assert isinstance((await rig.outcomes(1))[0], InDoubt)
+    await rig.ready(2)
+    assert rig.observer.reconnects == [(0, "protocol")]
+    assert [entry["event"] for entry in rig.log.entries if "header" in entry] == ["the SMSC broke the protocol"]
+
+
+# --- inbound ---
+
+
+async def test_a_receipt_is_read_and_answered_only_when_it_is_committed(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(receipt(tlvs={Tag.USER_MESSAGE_REFERENCE: b"\x00\x07"}))
+    (arrival,) = await rig.arrivals(1)
+    item = arrival.item
+    assert isinstance(item, Receipt)
+    assert (item.message_id, item.code, item.final, item.to, item.reference) == ("id-1", 2, True, "5511987654321", 7)
+    assert smsc.answers == []
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    (response,) = await smsc.answered(1)
+    assert isinstance(response, DeliverSmResp)
+    assert response.command_status == 0
+
+
+async def test_what_cannot_be_committed_is_answered_temporary_error(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(receipt())
+    (arrival,) = await rig.arrivals(1)
+    rig.carrier.acknowledge([arrival.token], committed=False)
+    (response,) = await smsc.answered(1)
+    assert response.command_status == CommandStatus.ESME_RX_T_APPN
+
+
+async def test_a_reply_by_data_sm_is_decoded_and_answered_with_data_sm_resp(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    payload = "não".encode("utf-16-be")
+    tlvs = {Tag.MESSAGE_PAYLOAD: payload}
+    smsc.streams[0].send(DataSm(source_addr="+5511987654321", destination_addr="27500", data_coding=8, tlvs=tlvs))  # type: ignore[arg-type]
+    (arrival,) = await rig.arrivals(1)
+    item = arrival.item
+    assert isinstance(item, Reply)
+    assert (item.sender, item.to, item.text, item.encoding) == ("11987654321", "27500", "não", "ucs2")
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    assert isinstance((await smsc.answered(1))[0], DataSmResp)
+
+
+async def test_a_receipt_in_the_same_segment_as_the_bind_resp_is_not_lost(smsc: Smsc, start: Start) -> None:
+    def bind_and_deliver(stream: SmppStream, pdu: Any) -> None:
+        stream.respond(pdu)
+        stream.send(receipt())
+
+    smsc.on_bind = bind_and_deliver
+    rig = start()
+    (arrival,) = await rig.arrivals(1)
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    assert (await smsc.answered(1))[0].command_status == 0
+
+
+async def test_a_receipt_before_its_response_wakes_the_answers_first(smsc: Smsc, start: Start) -> None:
+    def answer_and_deliver(stream: SmppStream, pdu: SubmitSm) -> None:
+        stream.respond(pdu, message_id="id-1")
+        stream.send(receipt())
+
+    smsc.on_submit = answer_and_deliver
+    rig = start()
+    await rig.ready()
+    woken: list[str] = []
+    arrivals = asyncio.create_task(rig.arrivals(1))
+    answers = asyncio.create_task(rig.answers(1))
+    arrivals.add_done_callback(lambda _: woken.append("arrivals"))
+    answers.add_done_callback(lambda _: woken.append("answers"))
+    rig.submit(message())
+    await asyncio.gather(arrivals, answers)
+    assert woken == ["answers", "arrivals"]
+
+
+async def test_a_token_of_a_dead_session_is_ignored(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(receipt())
+    (arrival,) = await rig.arrivals(1)
+    smsc.streams[0].abort()
+    await rig.ready(2)
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    rig.submit(message())
+    assert rows(await rig.answers(1)) == [1]
+    assert smsc.answers == []
+
+
+async def test_a_session_with_too_much_unacknowledged_is_not_read_until_it_is_acknowledged(
+    smsc: Smsc, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smpp, "MAX_UNACKNOWLEDGED", 3)
+    smsc.settings = type(smsc.settings)(window=1000, response_timeout=5.0)
+    await smsc.stop()
+    await smsc.start()
+    rig = start()
+    await rig.ready()
+    for number in range(4):
+        smsc.streams[-1].send(receipt(f"id-{number}"))
+    arrivals = await rig.arrivals(4)
+    smsc.streams[-1].send(receipt("id-4"))
+    await asyncio.wait_for(rig_reads_nothing(rig), 5)
+    rig.carrier.acknowledge([arrival.token for arrival in arrivals], committed=True)
+    (last,) = await rig.arrivals(1)
+    assert isinstance(last.item, Receipt)
+    assert last.item.message_id == "id-4"
+
+
+async def rig_reads_nothing(rig: Rig) -> None:
+    (link,) = rig.carrier._links
+    assert link.connection is not None
+    transport = link.connection.stream._transport
+    assert transport is not None
+    assert not transport.is_reading()
+
+
+async def test_an_undecodable_deliver_sm_is_refused_and_the_session_goes_on(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    body = b"\x00\x01\x015511"  # no end of source_addr
+    write(smsc.streams[0], (16 + len(body)).to_bytes(4, "big") + bytes.fromhex("00000005 00000000 00000077") + body)
+    smsc.streams[0].send(DeliverSm(source_addr="5511987654321", destination_addr="27500", short_message=b"ok"))
+    (arrival,) = await rig.arrivals(1)
+    assert isinstance(arrival.item, Reply)
+    assert arrival.item.text == "ok"
+
+
+# --- cancel ---
+
+
+@pytest.mark.parametrize(
+    ("command_status", "expected"),
+    [
+        (0, Cancelled()),
+        (CommandStatus.ESME_RINVMSGID, CancelFailed("not_found")),
+        (CommandStatus.ESME_RCANCELFAIL, CancelFailed("too_late")),
+        (CommandStatus.ESME_RSYSERR, CancelFailed("refused")),
+    ],
+)
+async def test_a_cancel_names_the_id_and_the_addresses_of_the_submit(
+    smsc: Smsc, start: Start, command_status: int, expected: Cancelled | CancelFailed
+) -> None:
+    smsc.on_cancel = smsc.refuse(command_status)
+    rig = start()
+    await rig.ready()
+    assert rig.carrier.ready_to_cancel
+    rig.carrier.cancel([CancelOrder(5, "11987654321", None, ("id-9",))])
+    (answer,) = await rig.answers(1)
+    assert isinstance(answer, CancelAnswer)
+    assert (answer.row, answer.outcome) == (5, expected)
+    (pdu,) = smsc.cancels
+    assert (pdu.message_id, pdu.source_addr, pdu.destination_addr) == ("id-9", "1140001000", "5511987654321")
+
+
+async def test_a_message_of_several_ids_is_cancelled_only_when_every_part_is(smsc: Smsc, start: Start) -> None:
+    smsc.on_cancel = lambda stream, pdu: stream.respond(pdu, 0 if pdu.message_id == "a" else 0x11)
+    rig = start()
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("a", "b")), CancelOrder(2, "11987654321", None, ("a", "a"))])
+    answers = await rig.answers(2)
+    assert [answer.outcome for answer in answers] == [CancelFailed("too_late"), Cancelled()]
+
+
+async def test_an_empty_message_id_is_never_cancelled(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ()), CancelOrder(2, "11987654321", None, ("",))])
+    answers = await rig.answers(2)
+    assert [answer.outcome for answer in answers] == [CancelFailed("unknown")] * 2
+    assert smsc.cancels == []
+
+
+async def test_a_cancel_without_answer_is_unknown(smsc: Smsc, start: Start) -> None:
+    smsc.on_cancel = smsc.hold
+    rig = start(response_timeout=0.05)
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
+    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
+
+
+async def test_a_cancel_without_a_bind_is_unknown(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = smsc.hold
+    rig = start()
+    assert not rig.carrier.ready_to_cancel
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
+    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
+
+
+# --- the end ---
+
+
+async def test_stop_waits_for_responses_then_unbinds(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start(binds=2)
+    await rig.ready(2)
+    rig.submit(*messages(4))
+    await smsc.submitted(4)
+    stopping = asyncio.create_task(rig.carrier.stop(5.0))
+    for stream, pdu in smsc.submits:
+        stream.respond(pdu, message_id="x")
+    async with asyncio.timeout(5):
+        await stopping
+    assert await rig.outcomes(4) == [Submitted(("x",), "gsm7")] * 4
+    await rig.ended()
+    assert smsc.closed == ["unbound", "unbound"]
+    assert rig.carrier.credit() == 0
+    assert not rig.carrier.ready_to_cancel
+
+
+async def test_stop_lets_what_arrived_be_acknowledged(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(receipt())
+    (arrival,) = await rig.arrivals(1)
+    stopping = asyncio.create_task(rig.carrier.stop(5.0))
+    await asyncio.wait([stopping], timeout=0)
+    rig.carrier.acknowledge([arrival.token], committed=True)
+    await asyncio.wait_for(stopping, 5)
+    assert [pdu.command_status for pdu in smsc.answers] == [0]
+
+
+async def test_stop_is_bounded_and_leaves_what_has_no_answer_in_doubt(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    await smsc.submitted(1)
+    async with asyncio.timeout(1):
+        await rig.carrier.stop(0.2)
+    assert await rig.outcomes(1) == [InDoubt("the session ended before the response")]
+
+
+async def test_stop_ends_a_carrier_that_waits_to_bind_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = smsc.refuse(CommandStatus.ESME_RINVPASWD)
+    rig = start({"patience": 1.0}, binds=2)
+    await rig.state(CarrierState.SUSPENDED)
+    await rig.carrier.stop(1.0)
+    await rig.ended()
+
+
+async def test_a_cancelled_run_leaves_no_connection_and_tells_what_was_unanswered(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start()
+    await rig.ready()
+    rig.submit(message())
+    await smsc.submitted(1)
+    await rig.close()
+    assert isinstance((await rig.outcomes(1))[0], InDoubt)
+    await smsc.signal.until(lambda: smsc.closed)
+
+
+async def test_pdus_are_counted_by_class(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    rig.submit(*messages(2))
+    await rig.answers(2)
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RTHROTTLED)
+    rig.submit(message())
+    await rig.answers(1)
+    await rig.carrier.stop(1.0)
+    await rig.ended()
+    assert {("out", "submit_sm", "ok", 3), ("in", "submit_sm_resp", "ok", 2), ("in", "submit_sm_resp", "throttled", 1)} <= set(
+        rig.observer.pdus
+    )
+    assert rig.observer.windows[0] == (0, 0, 50)
+
+
+assert SubmitSmResp  # the class that carries the ids

@@ -1,0 +1,111 @@
+"""The magic numbers: each row of the table of `interfaces.md` is a sentence here."""
+
+import pytest
+
+from gateway.provider.dlr import DlrCode
+from gateway.sandbox.scenario import (
+    ORDINARY,
+    Aftermath,
+    Behaviour,
+    IdFormat,
+    PlannedReceipt,
+    Reaction,
+    ReceiptForm,
+    behaviour,
+)
+
+DELIVERED = PlannedReceipt(DlrCode.DELIVERED)
+
+
+def to(digits: str) -> Behaviour:
+    return behaviour("551198765" + digits)
+
+
+@pytest.mark.parametrize("code", [2, 3, 4, 5, 7, 8, 9])
+def test_000n_with_a_final_code_ends_with_that_receipt(code: int) -> None:
+    assert to(f"000{code}").receipts == (PlannedReceipt(DlrCode(code)),)
+
+
+@pytest.mark.parametrize("code", [0, 1, 6])
+def test_000n_with_a_code_that_is_not_final_is_delivered_afterwards(code: int) -> None:
+    assert to(f"000{code}").receipts == (PlannedReceipt(DlrCode(code)), DELIVERED)
+
+
+def test_1nnn_is_refused_with_command_status_nnn_in_decimal_and_leads_to_nothing() -> None:
+    throttled = to("1088")
+    assert throttled.command_status == 0x58
+    assert throttled.receipts == ()
+    assert not throttled.takes
+    assert to("1999").command_status == 999
+
+
+def test_1000_is_a_refusal_with_esme_rok_hence_none() -> None:
+    assert to("1000") == ORDINARY
+
+
+def test_2001_is_swallowed() -> None:
+    assert to("2001").reaction is Reaction.SILENCE
+    assert not to("2001").takes
+
+
+def test_2002_is_taken_and_drops_the_connection() -> None:
+    assert to("2002").reaction is Reaction.DROP
+    assert to("2002").takes
+    assert to("2002").receipts == (DELIVERED,)
+
+
+def test_2003_tells_the_receipt_before_the_response() -> None:
+    assert to("2003").reaction is Reaction.RECEIPT_FIRST
+
+
+def test_2005_tells_the_receipt_twice() -> None:
+    assert to("2005").receipts == (DELIVERED, DELIVERED)
+
+
+def test_2006_is_delivered_then_en_route() -> None:
+    assert to("2006").receipts == (DELIVERED, PlannedReceipt(DlrCode.ENROUTE))
+
+
+def test_2007_answers_with_a_hexadecimal_id() -> None:
+    assert to("2007").id_format is IdFormat.HEX
+
+
+@pytest.mark.parametrize(
+    ("digits", "form"),
+    [
+        ("2004", ReceiptForm.UNTOLD),
+        ("2008", ReceiptForm.TEXT_ONLY),
+        ("2009", ReceiptForm.TLV_ONLY),
+        ("2010", ReceiptForm.WITHOUT_TEXT_FIELD),
+        ("2011", ReceiptForm.DISAGREEMENT),
+    ],
+)
+def test_2004_and_2008_to_2011_choose_the_form_of_the_receipt(digits: str, form: ReceiptForm) -> None:
+    assert to(digits).receipts == (PlannedReceipt(DlrCode.DELIVERED, form),)
+
+
+def test_2012_brings_one_reply_and_2013_three_parts_out_of_order() -> None:
+    assert [(reply.part, reply.parts) for reply in to("2012").replies] == [(1, 1)]
+    assert [(reply.part, reply.parts) for reply in to("2013").replies] == [(3, 3), (1, 3), (2, 3)]
+
+
+def test_2014_is_nacked_and_2015_answered_late() -> None:
+    assert to("2014").reaction is Reaction.NACK
+    assert not to("2014").takes
+    assert to("2015").reaction is Reaction.RESPOND_LATE
+
+
+def test_2016_unbinds_and_2017_sends_garbage_after_the_response() -> None:
+    assert to("2016").aftermath is Aftermath.UNBIND
+    assert to("2017").aftermath is Aftermath.GARBAGE
+
+
+@pytest.mark.parametrize("digits", ["4321", "0010", "2018", "2000", "3001"])
+def test_any_other_number_is_accepted_and_delivered(digits: str) -> None:
+    assert to(digits) == ORDINARY
+    assert to(digits).takes
+
+
+@pytest.mark.parametrize("destination", ["", "88", "+5511987654321"])
+def test_a_number_of_any_length_has_a_behaviour(destination: str) -> None:
+    assert behaviour(destination) == ORDINARY
