@@ -28,9 +28,7 @@ from gateway.smpp import (
 
 NUMBER = 20_000
 REPEAT = 7
-RECEIPT_TEXT = (
-    b"id:3a9f001c sub:001 dlvrd:001 submit date:2601151030 done date:2601151031 stat:DELIVRD err:000 text:Ola, mundo"
-)
+RECEIPT_TEXT = b"id:3a9f001c sub:001 dlvrd:001 submit date:2601151030 done date:2601151031 stat:DELIVRD err:000 text:Ola, mundo"
 
 
 def submit_sm() -> SubmitSm:

@@ -7,7 +7,8 @@ What survives a connection: PUBLISHes that were received stay with us and are ha
 broker sends them again if it has not, and ingest knows them by their id. What does not: acknowledgements and PUBLISHes in flight; the
 latter come back as CONNECTION_LOST, once each.
 
-It never gives up on its own: a refused CONNECT is tried again, slowly; only a session taken over (0x8E) ends `run`. It never logs a
+It never gives up on its own: a refused CONNECT is tried again, slowly; only a session taken over (0x8E) ends `run`. (mosquitto 2.0.11
+takes over without that word: then two rivals go on reconnecting, ever more slowly, and a warning names the suspicion.) It never logs a
 message, a password or a topic of a producer. Known limit: topic filters of an earlier configuration stay in the broker's session until
 that expires.
 """
@@ -32,6 +33,12 @@ from gateway.mqtt.session import ClientSession, CloseCause, Closed, Connected, E
 from gateway.mqtt.stream import MqttStream, open_stream
 
 log = structlog.get_logger()
+
+SHORT_LIFE: Final = 60.0
+"""Seconds under which a connection that is closed without a word looks as if somebody took it over."""
+
+RIVAL_SUSPECTED_AT: Final = 5
+"""How many such connections in a row are worth a warning."""
 
 T = TypeVar("T")
 
@@ -167,6 +174,7 @@ class MqttBroker:
         self._results: _Mailbox[PublishResult] = _Mailbox()
         self._more_credit = asyncio.Event()
         self._complaint = ""
+        self._short_lives = 0
 
     @property
     def connected(self) -> bool:
@@ -190,8 +198,10 @@ class MqttBroker:
             closed = await self._connection()
             if closed.cause is CloseCause.DISCONNECTED and closed.reason == ReasonCode.SESSION_TAKEN_OVER:
                 raise SessionTakenOverError("another client connected with our client id")
+            lived = loop.time() - started
+            self._suspect_a_rival(closed, lived)
             slow = closed.reason in _NEED_AN_OPERATOR and closed.cause is CloseCause.REFUSED
-            await self._sleep(self._backoff.pause(loop.time() - started, slow=slow))
+            await self._sleep(self._backoff.pause(lived, slow=slow))
 
     async def inbound(self) -> list[Inbound]:
         """Wait for the next batch, in order of arrival."""
@@ -253,6 +263,14 @@ class MqttBroker:
                 if self._connected and await self._announce_surely() < REFUSED_FROM:
                     reason = ReasonCode.SUCCESS
         await self._part(reason, deadline)
+
+    def _suspect_a_rival(self, closed: Closed, lived: float) -> None:
+        """Say what a broker may mean that takes a session over without the DISCONNECT 0x8E that it owes us, as mosquitto 2.0.11 does."""
+        self._short_lives = self._short_lives + 1 if closed.cause is CloseCause.LOST and lived < SHORT_LIFE else 0
+        if self._short_lives == RIVAL_SUSPECTED_AT:
+            log.warning(
+                "broker_keeps_closing_our_connection", client_id=self._settings.client_id, detail="does another client use our client id?"
+            )
 
     async def _part(self, reason: int, deadline: float) -> None:
         stream = self._stream

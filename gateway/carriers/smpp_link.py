@@ -35,7 +35,8 @@ ALREADY_BOUND_DELAY = 5.0  # s
 CREDENTIALS_DELAY = 60.0  # s
 CREDENTIALS_DELAY_MAX = 900.0  # s
 HANDSHAKE_MARGIN = 1.0  # s that the session's own bind timer may be late
-RETIRE_TIMEOUT = 30.0  # s
+RETIRE_TIMEOUT = 30.0  # s that a session which is done with may take to answer what is in flight
+ENQUIRE_LINK_TIMEOUT = 10.0  # s, at most; below response_timeout, so that silence ends the session before it ends the probe
 
 ReconnectReason = Literal["connect", "lost", "unbound", "refused", "already_bound", "credentials", "timeout", "protocol"]
 """Why a connection is tried anew: the closed list of a metric's label."""
@@ -285,6 +286,7 @@ def _session_settings(settings: Smpp) -> SessionSettings:
         window=settings.window,
         response_timeout=settings.response_timeout,
         enquire_link_interval=settings.enquire_link_interval,
+        enquire_link_timeout=min(ENQUIRE_LINK_TIMEOUT, settings.response_timeout / 2),
         bind_timeout=settings.bind_timeout,
     )
 

@@ -2,7 +2,8 @@
 
 An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
 carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
-carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the text.
+carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the
+text.
 """
 
 from gateway.journal.matching import same_destination, tail, text_agrees, within_window

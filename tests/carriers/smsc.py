@@ -171,7 +171,15 @@ class Rig:
         self.log = LogCapture()
         logger = structlog.wrap_logger(None, processors=[self.log], wrapper_class=structlog.make_filtering_bound_logger(0))
         self.carrier = SmppCarrier(
-            "smpp", settings, password, time_zone=SAO_PAULO, observer=self.observer, random=Random(7), log=logger, patience=patience, **options
+            "smpp",
+            settings,
+            password,
+            time_zone=SAO_PAULO,
+            observer=self.observer,
+            random=Random(7),
+            log=logger,
+            patience=patience,
+            **options,
         )
         self._task = asyncio.create_task(self.carrier.run())
 

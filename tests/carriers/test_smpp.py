@@ -13,8 +13,8 @@ from gateway.carriers.throttle import CLIMB, PAUSE
 from gateway.message import (
     Answer,
     CancelAnswer,
-    Cancelled,
     CancelFailed,
+    Cancelled,
     CancelOrder,
     Deferred,
     InDoubt,
@@ -25,6 +25,7 @@ from gateway.message import (
     Scope,
     Submitted,
 )
+from gateway.smpp.codec import encode
 from gateway.smpp.constants import CommandStatus, Tag
 from gateway.smpp.pdu import (
     BindReceiver,
@@ -34,12 +35,12 @@ from gateway.smpp.pdu import (
     DataSmResp,
     DeliverSm,
     DeliverSmResp,
+    EnquireLink,
+    EnquireLinkResp,
     GenericNack,
     SubmitSm,
-    SubmitSmResp,
     Unbind,
 )
-from gateway.smpp.codec import encode
 from gateway.smpp.stream import SmppStream
 from tests.carriers.smsc import Clock, Rig, Smsc, message, messages, receipt, rows
 
@@ -242,14 +243,14 @@ async def test_throttling_halves_the_rate_once_pauses_and_climbs_back(smsc: Smsc
     rig.submit(*messages(5))
     outcomes = await rig.outcomes(5)
     assert all(isinstance(outcome, Deferred) and outcome.scope is Scope.CARRIER and outcome.retry_after == PAUSE for outcome in outcomes)
-    assert rig.carrier.state is CarrierState.THROTTLED
+    await rig.state(CarrierState.THROTTLED)
     assert rig.observer.states[-2:] == [CarrierState.READY, CarrierState.THROTTLED]
     assert rig.observer.rates[-1] == 50.0
     assert rig.carrier.credit() == 0
     clock.now += PAUSE + 0.1
     assert rig.carrier.credit() >= 2
     clock.now += CLIMB
-    assert rig.carrier.state is CarrierState.READY
+    await rig.state(CarrierState.READY)
     assert rig.carrier.credit() == 5
 
 
@@ -348,19 +349,20 @@ async def test_a_session_that_the_smsc_calls_not_bound_is_bound_again(smsc: Smsc
     await rig.ready(2)
 
 
-async def test_a_silent_smsc_is_probed_and_given_up(smsc: Smsc, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = start(enquire_link_interval=0.05)
+async def test_a_silent_smsc_is_probed_given_up_and_bound_anew(smsc: Smsc, start: Start) -> None:
+    rig = start(enquire_link_interval=0.05, response_timeout=0.05)
     await rig.ready()
-    await smsc.signal.until(lambda: smsc.streams[0].session._timers.last_received > 0)
+    smsc.streams[0].pause_reading()
+    await rig.ready(2)
+    assert rig.observer.reconnects == [(0, "timeout")]
+
+
+async def test_the_smscs_enquire_link_is_answered(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(EnquireLink(), "probe")
+    assert isinstance((await smsc.answered(1))[0], EnquireLinkResp)
     assert rig.carrier.state is CarrierState.READY
-    smsc.streams[0].send(enquire_link())
-    assert (await smsc.answered(1))[0].command_status == 0
-
-
-def enquire_link() -> Any:
-    from gateway.smpp.pdu import EnquireLink
-
-    return EnquireLink()
 
 
 async def test_garbage_from_the_smsc_ends_the_session_and_the_carrier_binds_again(smsc: Smsc, start: Start) -> None:
@@ -474,19 +476,18 @@ async def test_a_session_with_too_much_unacknowledged_is_not_read_until_it_is_ac
         smsc.streams[-1].send(receipt(f"id-{number}"))
     arrivals = await rig.arrivals(4)
     smsc.streams[-1].send(receipt("id-4"))
-    await asyncio.wait_for(rig_reads_nothing(rig), 5)
+    assert not reads(rig)
     rig.carrier.acknowledge([arrival.token for arrival in arrivals], committed=True)
     (last,) = await rig.arrivals(1)
     assert isinstance(last.item, Receipt)
     assert last.item.message_id == "id-4"
 
 
-async def rig_reads_nothing(rig: Rig) -> None:
+def reads(rig: Rig) -> bool:
     (link,) = rig.carrier._links
     assert link.connection is not None
     transport = link.connection.stream._transport
-    assert transport is not None
-    assert not transport.is_reading()
+    return transport is not None and transport.is_reading()
 
 
 async def test_an_undecodable_deliver_sm_is_refused_and_the_session_goes_on(smsc: Smsc, start: Start) -> None:
@@ -638,6 +639,3 @@ async def test_pdus_are_counted_by_class(smsc: Smsc, start: Start) -> None:
         rig.observer.pdus
     )
     assert rig.observer.windows[0] == (0, 0, 50)
-
-
-assert SubmitSmResp  # the class that carries the ids

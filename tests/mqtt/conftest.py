@@ -82,7 +82,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "mosquitto", options=("max_queued_messages 0", "max_inflight_messages 1000")) as running:
+    with Mosquitto(tmp_path / "mosquitto", options=("max_queued_messages 0", "max_inflight_messages 1000", "log_type all")) as running:
         yield running
 
 

@@ -1,17 +1,20 @@
 """MqttBroker against peers that no real broker would be: silent, flooding, breaking the protocol. And against rumqttd, which is real."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import iotcore
+import pytest
+from structlog.testing import capture_logs
 
-from gateway.broker.base import Outbound
+from gateway.broker.base import Outbound, SessionTakenOverError
 from gateway.mqtt.codec import encode_publish
-from tests.support.mosquitto import Mosquitto
 
 DEADLINE = 10.0
 CONNACK = bytes.fromhex("2003000000")
@@ -114,6 +117,33 @@ async def test_a_malformed_packet_is_answered_with_disconnect_0x81_and_the_next_
     assert gateway.recorder.losses[0] == "protocol_error"
 
 
+async def test_a_session_taken_over_ends_run(start: Start) -> None:
+    async def taken_over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept_client(reader, writer)
+        writer.write(bytes.fromhex("e0018e"))
+        await reader.read(-1)
+
+    async with peer(taken_over) as port, start(port) as gateway:
+        with pytest.raises(SessionTakenOverError):
+            await asyncio.wait_for(gateway.task, DEADLINE)
+
+
+async def test_a_refused_subscription_is_tried_again_with_its_reason_in_the_log(start: Start) -> None:
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_packet(reader)
+        writer.write(CONNACK)
+        await read_packet(reader)
+        writer.write(bytes.fromhex("900400010087"))
+        await reader.read(-1)
+
+    with capture_logs() as logs:
+        async with peer(refusing) as port, start(port, connected=False) as gateway:
+            await gateway.recorder.until(lambda seen: len(seen.losses) >= 2)
+            assert not gateway.broker.connected
+    refused = [entry for entry in logs if entry["event"] == "broker_not_connected"]
+    assert [entry["detail"] for entry in refused] == ["subscription refused: 0x87 not authorized"]
+
+
 async def test_reading_pauses_at_the_hard_cap_and_goes_on_as_acknowledgements_leave(start: Start) -> None:
     total = 60_000
     chunk = b"".join(encode_publish("in/x", b"x" * 50, packet_id=number) for number in range(1, 1001))
@@ -172,18 +202,74 @@ async def test_a_socket_that_takes_no_more_leaves_no_credit_until_it_does(start:
 
 
 async def test_closing_does_not_wait_for_a_broker_that_never_answers(start: Start) -> None:
-    last: list[bytes] = []
+    farewell: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept_client(reader, writer)
         await read_packet(reader)  # "down", never answered
-        last.append(await reader.read(-1))
+        farewell.set_result(await reader.read(-1))
 
     async with peer(deaf) as port, start(port) as gateway:
         async with asyncio.timeout(DEADLINE):
             await gateway.broker.close(0.2)
             await gateway.task
-    assert last == [bytes.fromhex("e00104")]  # so the broker publishes the will
+            assert await farewell == bytes.fromhex("e00104")  # so the broker publishes the will
+
+
+async def test_closing_cuts_a_connection_whose_socket_takes_nothing(start: Start) -> None:
+    done = asyncio.Event()
+
+    async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept_client(reader, writer)
+        await done.wait()
+
+    async with peer(stuck) as port, start(port) as gateway, asyncio.timeout(DEADLINE):
+        while gateway.broker.credit > 0:
+            gateway.broker.publish([Outbound(1, "out/x", b"x" * 60_000)])
+            await asyncio.sleep(0)
+        await gateway.broker.close(0.2)
+        await gateway.task
+        done.set()
+    assert gateway.recorder.losses == ["local"]
+
+
+async def test_no_new_connection_is_made_while_those_before_left_more_than_the_hard_cap(start: Start) -> None:
+    async def burst(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept_client(reader, writer)
+        writer.write(b"".join(encode_publish("in/x", b"x", packet_id=number) for number in range(1, 7)))
+
+    async with peer(burst) as port, start(port, hard_cap=10) as gateway:
+        await gateway.recorder.until(lambda seen: len(seen.losses) == 2)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gateway.recorder.until(lambda seen: seen.connections == 3), 0.2)
+        assert len(await gateway.take(12)) == 12
+        await gateway.recorder.until(lambda seen: seen.connections == 3)
+
+
+async def test_a_broker_that_keeps_our_session_for_less_time_is_reported(start: Start) -> None:
+    async def short(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_packet(reader)
+        writer.write(bytes.fromhex("20080000051100000e10"))
+        await reader.read(-1)
+
+    with capture_logs() as logs:
+        async with peer(short) as port, start(port, connected=False, connect_timeout=0.1) as gateway:
+            await gateway.recorder.until(lambda seen: len(seen.losses) >= 1)
+    assert [entry["seconds"] for entry in logs if entry["event"] == "broker_shortens_our_session"] == [3600]
+
+
+async def test_closing_before_any_connection_ends_run(start: Start) -> None:
+    port = _closed_port()
+    async with start(port, connected=False, reconnect_min=3600.0, reconnect_max=3600.0) as gateway, asyncio.timeout(DEADLINE):
+        await gateway.recorder.until(lambda seen: seen.losses == ["unreachable"])
+        await gateway.broker.close(0.2)
+        await gateway.task
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def test_the_pauses_between_attempts_grow(start: Start) -> None:
@@ -197,7 +283,7 @@ async def test_the_pauses_between_attempts_grow(start: Start) -> None:
 
     async with peer(refusing) as port, start(port, connected=False, reconnect_min=0.01, reconnect_max=0.16) as gateway:
         await gateway.recorder.until(lambda seen: len(seen.losses) >= 6)
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert all(pause >= 0.005 * 2**number for number, pause in enumerate(pauses[:5]))
 
 
@@ -221,7 +307,7 @@ max_inflight_count = 100
 
 
 async def test_messages_go_through_rumqttd_both_ways(tmp_path: Path, start: Start, foreign: Foreign) -> None:
-    port = Mosquitto(tmp_path / "unused").port
+    port = _closed_port()
     config = tmp_path / "rumqttd.toml"
     config.write_text(RUMQTTD.format(port=port))
     with iotcore.Broker(config_path=str(config)):

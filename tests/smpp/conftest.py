@@ -1,9 +1,18 @@
 """Two sessions wired together, with time as an argument: octets go over by `receive(other.data_to_send(), now)`."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
+import uvloop
 from gateway.smpp import BindTransceiver, CommandStatus, RequestReceived, Role, Session, SessionSettings, SessionState
 
 SETTINGS = SessionSettings(window=3, response_timeout=30.0, enquire_link_interval=60.0, enquire_link_timeout=5.0)
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test of this folder that needs a loop under asyncio's own and under uvloop."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -86,9 +86,7 @@ def value_of(name: str, hint: Any) -> st.SearchStrategy[Any]:
 def pdus(draw: st.DrawFn) -> Pdu:
     pdu_type = draw(st.sampled_from(PDU_TYPES))
     hints = get_type_hints(pdu_type)
-    values = {
-        name: draw(value_of(name, hints[name])) for name in pdu_type.__struct_fields__ if name not in HEADER_FIELDS
-    }
+    values = {name: draw(value_of(name, hints[name])) for name in pdu_type.__struct_fields__ if name not in HEADER_FIELDS}
     if issubclass(pdu_type, OptionalParameters):
         values["tlvs"] = dict(draw(st.lists(tlv(), max_size=4)))
         known = list(values["tlvs"].items())
@@ -141,9 +139,7 @@ def test_a_damaged_pdu_raises_nothing_but_declared_errors(pdu: Pdu, data: st.Dat
 
 @given(st.sampled_from([int(command) for command in CommandId]), st.binary(max_size=120), st.integers(0, 2))
 @settings(deadline=None, max_examples=200)
-def test_a_random_body_raises_nothing_but_decode_error_and_only_for_requests(
-    command_id: int, body: bytes, status: int
-) -> None:
+def test_a_random_body_raises_nothing_but_decode_error_and_only_for_requests(command_id: int, body: bytes, status: int) -> None:
     try:
         pdu = decode(with_body(command_id, body, status))
     except DecodeError as error:

@@ -14,11 +14,7 @@ def test_every_command_id_is_smpplibs() -> None:
 
 
 def test_every_command_status_is_smpplibs() -> None:
-    theirs = {
-        name.removeprefix("SMPP_"): value
-        for name, value in vars(smpplib.consts).items()
-        if name.startswith("SMPP_ESME_R")
-    }
+    theirs = {name.removeprefix("SMPP_"): value for name, value in vars(smpplib.consts).items() if name.startswith("SMPP_ESME_R")}
     assert {status.name: int(status) for status in CommandStatus} == theirs
 
 

@@ -169,9 +169,7 @@ def test_every_request_is_taken_where_it_is_legal_and_refused_where_it_is_not(st
                 continue
             response = decode(answer)
             rebind = command_id in {C.BIND_TRANSMITTER, C.BIND_RECEIVER, C.BIND_TRANSCEIVER} and state in BINDS
-            assert response.command_status == (
-                CommandStatus.ESME_RALYBND if rebind else CommandStatus.ESME_RINVBNDSTS
-            )
+            assert response.command_status == (CommandStatus.ESME_RALYBND if rebind else CommandStatus.ESME_RINVBNDSTS)
             assert (response.command_id, response.sequence_number) == (command_id | 0x80000000, 77)
 
 

@@ -1,7 +1,6 @@
 """The window: numbers, slots, time-outs, and what is remembered of them."""
 
 from math import inf
-from time import perf_counter
 
 import pytest
 from gateway.smpp import SubmitSm, WindowFullError
@@ -110,14 +109,3 @@ def test_used_is_always_the_number_of_counted_requests_that_wait(steps: list[str
         elif step.startswith("answer") and waiting:
             assert window.settle(waiting.pop(0 if step.endswith("oldest") else -1)[0]) is False
         assert (window.used, len(window)) == (len(waiting), len(waiting))
-
-
-def test_ten_thousand_waiting_requests_cost_no_more_to_look_at_than_ten() -> None:
-    """Not a benchmark: the quadratic mistake this guards against would take minutes."""
-    window = Window(20_000, 30.0)
-    numbers = [window.register(SubmitSm(), None, 0.0, counted=True) for _ in range(20_000)]
-    began = perf_counter()
-    for number in numbers:
-        window.settle(number)
-        window.next_deadline()
-    assert perf_counter() - began < 5.0

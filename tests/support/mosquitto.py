@@ -63,7 +63,7 @@ class Mosquitto:
         self._password_file(users)
 
     def _lines(self, persistence: bool, users: Mapping[str, str] | None, tls: TlsFiles | None) -> list[str]:
-        lines = [f"listener {self.port} 127.0.0.1", "user root", "log_dest stderr", "log_type all", "connection_messages true"]
+        lines = [f"listener {self.port} 127.0.0.1", "user root", "log_dest stderr", "log_type error", "log_type notice"]
         if persistence:
             lines += ["persistence true", f"persistence_location {self.folder}/", "autosave_on_changes true", "autosave_interval 1"]
         if users is None:

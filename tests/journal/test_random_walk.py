@@ -1,0 +1,206 @@
+"""Random walks over all operations, with crashes, and the promise at the end: every message ends in exactly one final event."""
+
+import json
+import random
+import shutil
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.journal.base import Selection, Settlement
+from gateway.journal.reading import load_memory
+from gateway.journal.sqlite import Policies, SqliteJournal
+from gateway.message import (
+    Answer,
+    Cancel,
+    CancelAnswer,
+    Cancelled,
+    CancelFailed,
+    Deferred,
+    InDoubt,
+    Message,
+    Outcome,
+    QueueState,
+    Reason,
+    Receipt,
+    Rejected,
+    Scope,
+    Submitted,
+)
+
+POLICIES = Policies(instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0)
+
+
+class Walk:
+    """One random life of a journal. The world outside (ids, claimed messages, published events) survives its crashes."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.now = 1_800_000_000.0
+        self.number = 0
+        self.crashes = 0
+        self.claimed: list[Message] = []
+        self.message_ids = ["stray"]
+        self.events: dict[str, dict[str, Any]] = {}
+        self.path = folder / "0.db"
+        self.journal: SqliteJournal
+
+    async def open(self) -> None:
+        self.journal = SqliteJournal(self.path, POLICIES, commit_interval=0.0, clock=lambda: self.now)
+        await self.journal.open()
+        await self.journal.recover(self.now)
+
+    async def crash(self) -> None:
+        """Go on with a copy of the files as they are in the middle of things."""
+        self.crashes += 1
+        copy = self.folder / f"{self.crashes}.db"
+        checkpointer = self.journal._checkpointer
+        assert checkpointer is not None
+        checkpointer._stop.set()
+        checkpointer._thread.join()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{self.path}{suffix}", f"{copy}{suffix}")
+        await self.journal.close()
+        self.path = copy
+        await self.open()
+
+    async def append(self) -> None:
+        items: list[Any] = []
+        for _ in range(self.random.randint(1, 4)):
+            self.number += 1
+            number = self.number if self.random.random() < 0.85 else self.random.randint(1, self.number)
+            if self.random.random() < 0.12:
+                items.append(Cancel(source="", id=str(self.random.randint(1, self.number + 2)), received_at=self.now))
+            items.append(self.message(number))
+        await self.journal.append(items)
+
+    def message(self, number: int) -> Message:
+        dice = random.Random(number)
+        return Message(
+            source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
+            received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
+            schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
+            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 1, 2)), response_topic=dice.choice((None, "answer/here")),
+        )  # fmt: skip
+
+    async def claim(self) -> None:
+        self.claimed += await self.journal.claim("smpp", await self.journal.routes(), self.random.randint(1, 6), self.now)
+
+    async def settle(self) -> None:
+        if not self.claimed:
+            return
+        chosen = self.random.choices(self.claimed, k=3)  # answers repeat, and come late
+        await self.journal.settle([self.settlement(message) for message in chosen], self.now)
+
+    def settlement(self, message: Message) -> Settlement:
+        outcome = self.outcome(message)
+        retry_at = self.now + 10 if self.random.random() < 0.5 else None
+        return Settlement(Answer(message.row, message.attempt, outcome, self.now), "smpp", message.parts, retry_at, counts=True)
+
+    def outcome(self, message: Message) -> Outcome:
+        ids = tuple(f"{message.row:x}.{message.attempt}.{part}" for part in range(message.parts))
+        self.message_ids += ids
+        outcomes: list[Outcome] = [
+            Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"), Deferred("busy", Scope.MESSAGE),
+        ]  # fmt: skip
+        return self.random.choice(outcomes)
+
+    async def receive(self) -> None:
+        receipts = []
+        for _ in range(3):
+            code = self.random.choice((0, 1, 2, 2, 5, 6, 7, None))
+            number = self.random.randint(1, self.number + 1)
+            receipts.append(
+                Receipt(
+                    carrier="smpp", message_id=self.random.choice(self.message_ids[-40:]), code=code, final=code in (2, 5, 7),
+                    to=f"551198765{number % 7:04d}", text=f"the text of message {number}"[:20], received_at=self.now,
+                    reference=self.random.choice((None, None, self.claimed[-1].reference if self.claimed else 1)),
+                )  # fmt: skip
+            )
+        await self.journal.match(receipts, self.now, 5.0)
+
+    async def tick(self) -> None:
+        self.now += self.random.choice((1, 5, 20))
+        await self.journal.tick(self.now, expire=self.random.random() < 0.9)
+
+    async def cancel(self) -> None:
+        orders = await self.journal.cancels("smpp", 5, self.now)
+        answers = [CancelAnswer(order.row, self.random.choice((Cancelled(), CancelFailed("refused"))), self.now) for order in orders]
+        await self.journal.settle_cancels(answers, "smpp", self.now)
+
+    async def operate(self) -> None:
+        some = Selection(ids=(str(self.random.randint(1, self.number + 1)),))
+        await self.random.choice((self.journal.hold, self.journal.release, self.journal.replay))(some)
+        await self.journal.retry(some, self.now)
+        if self.random.random() < 0.3:
+            await self.journal.resolve(some, self.random.choice(("submitted", "rejected", "resubmit")), self.now)
+
+    async def publish(self) -> None:
+        rows = await self.journal.outbox(0, self.random.randint(1, 30))
+        for row in rows:
+            event = json.loads(row.payload)
+            assert self.events.setdefault(event["event_id"], event) == event, "an event was told in two ways"
+        await self.journal.published([row.row for row in rows if self.random.random() < 0.9])
+
+    async def step(self) -> None:
+        weights = {
+            self.append: 5, self.claim: 6, self.settle: 8, self.receive: 6, self.tick: 4, self.cancel: 1, self.operate: 1, self.publish: 3,
+        }  # fmt: skip
+        await self.random.choices(list(weights), list(weights.values()))[0]()
+
+    async def wind_down(self) -> None:
+        """Let time pass until everything has ended."""
+        await self.journal.release(Selection(state="held"))
+        await self.journal.recover(self.now)
+        for message in self.claimed:
+            await self.journal.settle([Settlement(Answer(message.row, message.attempt, InDoubt("gone"), self.now), "smpp")], self.now)
+        for _ in range(8):
+            self.now += 300
+            await self.journal.tick(self.now)
+        while self.journal.stats().outbox.number:
+            await self.publish()
+
+
+def check_kept_counts(walk: Walk) -> None:
+    connection = sqlite3.connect(walk.path)
+    writer = walk.journal._writer
+    assert writer is not None
+    counted = load_memory(connection)
+    connection.close()
+    kept = writer.memory
+    counted.queue[QueueState.DONE] = kept.queue[QueueState.DONE]
+    for name in ("queue", "outbox", "aside", "parked", "doubts", "refused", "tombstones"):
+        assert getattr(kept, name) == getattr(counted, name), name
+
+
+@pytest.mark.parametrize("seed", range(16))
+async def test_every_message_ends_in_exactly_one_final_event(tmp_path: Path, seed: int) -> None:
+    walk = Walk(tmp_path, seed)
+    await walk.open()
+    for number in range(300):
+        await walk.step()
+        if number % 75 == 74:
+            await walk.crash()
+            check_kept_counts(walk)
+    await walk.wind_down()
+    check_kept_counts(walk)
+    by_message: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in walk.events.values():
+        if event.get("seq"):
+            by_message[event["id"]].append(event)
+    assert len(by_message) > 50
+    stats = walk.journal.stats()
+    assert {state.name: stat.number for state, stat in stats.queue.items() if stat.number} == {}
+    listed = await walk.journal.select(Selection(all=True, limit=10_000))
+    await walk.journal.close()
+    assert {message["id"] for message in listed} == set(by_message)
+    for events in by_message.values():
+        events.sort(key=lambda event: int(event["seq"]))
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1)), "a gap"
+        assert sum(event["final"] for event in events) == 1, events
+        final = next(place for place, event in enumerate(events) if event["final"])
+        assert all(event.get("late") or event["type"] == "cancel_failed" for event in events[final + 1 :]), events
