@@ -2,8 +2,8 @@
 
 Start: journal (lock, migrations, recovery of open attempts) before the broker is touched; then carriers, stages, listeners, broker.
 Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind; settle; answer
-what carriers reported; publish the outbox; say "down" and disconnect; close the journal. Every step has a deadline: what is not done by then
-is in the journal, and the next start goes on from there.
+what carriers reported; publish the outbox; say "down" and disconnect; close the journal. Every step has a deadline: what is not done by
+then is in the journal, and the next start goes on from there.
 """
 
 import asyncio
@@ -215,15 +215,20 @@ def run(config: Config) -> int:
 
 async def _run(config: Config) -> int:
     stop, code = asyncio.Event(), 0
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_signals(stop.set)
     try:
         await serve(config, stop)
     except* (SessionTakenOverError, JournalBrokenError) as group:
         log.critical("stopped for good", reason=str(_leaf(group)))
         code = 1
     return code
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and SIGINT. Needs a running loop, on the main thread."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

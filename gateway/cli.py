@@ -1,58 +1,456 @@
-"""The command line: parses, calls, prints."""
+"""The command line: parses, calls, prints.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration. Errors go to stderr, one line, no traceback. Commands that change the queue
+speak to the running daemon; those that only read ask it too, and read the journal where no daemon runs.
+"""
 
 import asyncio
+import contextlib
+import http.client
+import json
+import sqlite3
 import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
 
-from gateway import app, config, logs
+import gateway
+from gateway import app, config, control, demo, logs, producer, schema
+from gateway.config import Config, ConfigError
+from gateway.control import CommandName, ControlError, Request, Verdict
+from gateway.journal import sqlite
+from gateway.journal.base import JournalVersionError, Selection
+from gateway.message import QueueState
 from gateway.sandbox import smsc
 from gateway.sandbox.settings import SmscSettings
 
+DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
+HEALTH_DEADLINE = 3.0
+STATES = [state.name.lower() for state in QueueState]
 
-@click.group()
+PathType = click.Path(path_type=Path)
+config_option = click.option(
+    "--config",
+    "-c",
+    "path",
+    envvar="MENSAGEIRO_CONFIG",
+    type=PathType,
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="Configuration file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(gateway.__version__, prog_name="mensageiro")
 def main() -> None:
-    """Mensageiro."""
+    """SMPP gateway between an MQTT queue and a Brazilian SMS provider."""
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what users can mend into one line on stderr and an exit code."""
+    try:
+        yield
+    except (ConfigError, app.StartError, JournalVersionError) as error:
+        _fail(str(error), 2)
+    except (ControlError, demo.DemoError, producer.SendError, OSError, sqlite3.Error) as error:
+        _fail(str(error) or type(error).__name__, 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(text: str, code: int) -> None:
+    click.echo(f"mensageiro: {' '.join(text.split())}", err=True)
+    sys.exit(code)
+
+
+# --- The daemon -------------------------------------------------------------------------------------------------------------------
 
 
 @main.command()
-@click.option("--config", "path", required=True, envvar="MENSAGEIRO_CONFIG", type=click.Path(path_type=Path))
+@config_option
 def run(path: Path) -> None:
-    """Run the gateway."""
-    try:
+    """Run the gateway until SIGTERM or SIGINT."""
+    with one_line():
         settings = config.load(path)
         config.check(settings)
         logs.configure(settings.log.level, settings.log.format)
         sys.exit(app.run(settings))
-    except (config.ConfigError, app.StartError) as error:
-        click.echo(f"mensageiro: {error}", err=True)
-        sys.exit(2)
+
+
+@main.command("check-config")
+@config_option
+@json_option
+def check_config(path: Path, as_json: bool) -> None:
+    """Check a configuration, and show what it comes to."""
+    with one_line():
+        settings = config.load(path)
+        config.check(settings)
+    if as_json:
+        click.echo(json.dumps(config.public(settings), indent=2))
+    else:
+        carriers = ", ".join(f"{name} ({each.host}:{each.port})" for name, each in settings.carriers.items())
+        click.echo(f"ok: {path}: instance {settings.gateway.instance}, broker {settings.broker.url}, carriers {carriers}")
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1")
-@click.option("--port", default=9500)
-@click.option("--system-id", default="")
-@click.option("--password-file", type=click.Path(path_type=Path))
-@click.option("--response-delay", default=0.0)
-@click.option("--receipt-delay", default=0.05)
-@click.option("--max-rate", default=0.0)
-@click.option("--ledger", type=click.Path(path_type=Path))
-def sandbox(
-    host: str, port: int, system_id: str, password_file: Path | None, response_delay: float, receipt_delay: float, max_rate: float, ledger: Path | None
-) -> None:
-    """Run a provider to try against."""
-    password = password_file.read_text().rstrip("\n") if password_file else ""
-    settings = SmscSettings(
-        host=host,
-        port=port,
-        system_id=system_id,
-        password=password,
-        response_delay=response_delay,
-        receipt_delay=receipt_delay,
-        max_rate=max_rate,
-        ledger_path=ledger,
-    )
-    click.echo(f"listening on {host}:{port}")
-    asyncio.run(smsc.run(settings))
+@config_option
+@click.option("--live", is_flag=True, help="Ask whether it is alive, not whether it is ready.")
+@json_option
+def healthcheck(path: Path, live: bool, as_json: bool) -> None:
+    """Ask the running gateway whether it is ready. Exit code 0 = yes."""
+    with one_line():
+        host, port = config.address(config.load(path).admin.listen, "admin.listen")
+        connection = http.client.HTTPConnection(host, port, timeout=HEALTH_DEADLINE)
+        try:
+            connection.request("GET", "/livez" if live else "/readyz")
+            response = connection.getresponse()
+            state = json.loads(response.read())
+        except (http.client.HTTPException, ValueError):
+            raise ControlError(f"{host}:{port} is no gateway") from None
+        finally:
+            connection.close()
+    lacking = [name for name in ("broker", "journal", "carrier") if state.get(name) is False]
+    words = "ok" if response.status == 200 else "draining" if state.get("draining") else f"not ready: {', '.join(lacking)}"
+    click.echo(json.dumps(state) if as_json else words)
+    sys.exit(0 if response.status == 200 else 1)
+
+
+# --- To try -----------------------------------------------------------------------------------------------------------------------
+
+
+@main.command("sandbox")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=9500, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--system-id", default="", help="The only one to accept.")
+@click.option("--password-file", type=PathType, help="The only password to accept stands in it.")
+@click.option("--response-delay", default=0.0, show_default=True, help="Seconds.")
+@click.option("--receipt-delay", default=0.05, show_default=True, help="Seconds.")
+@click.option("--max-rate", default=0.0, show_default=True, help="Messages a second; above it ESME_RTHROTTLED. 0 = no limit.")
+@click.option("--ledger", type=PathType, help="Append a JSON line for each message that it takes.")
+def sandbox_command(port: int, password_file: Path | None, ledger: Path | None, **options: Any) -> None:
+    """Run a provider to try against; the last four digits of a destination choose what happens.
+
+    \b
+    000N receipt with DLR code N     1NNN refused with command_status NNN (decimal)
+    2001 no response                 2002 taken, then the connection drops
+    2003 receipt before response     2004 no receipt
+    2005 receipt twice               2006 delivered, then en route
+    2007 id in hex, then decimal     2008 receipt without TLVs
+    2009 receipt with TLVs alone     2010 receipt without text:
+    2011 TLV and text disagree       2012 a reply comes back
+    2013 a reply in three parts      2014 generic_nack
+    2015 response after 5 s          2016 unbind
+    2017 garbage bytes               else delivered
+    """
+    with one_line():
+        password = config.secret("", str(password_file), "password") if password_file else ""
+        asyncio.run(_sandbox(SmscSettings(port=port, password=password, ledger_path=ledger, **options)))
+
+
+async def _sandbox(settings: SmscSettings) -> None:
+    server = smsc.Smsc(settings)
+    await server.start()
+    click.echo(f"sandbox SMSC on {settings.host}:{server.port}")
+    stop = asyncio.Event()
+    app.on_signals(stop.set)
+    try:
+        await stop.wait()
+    finally:
+        await server.stop()
+
+
+@main.command("demo")
+@click.option("--broker", "broker_url", default="", help="A broker of yours (mqtt://host:port) instead of the built-in one.")
+@click.option("--seconds", default=60.0, show_default=True, help="Give up after.")
+@json_option
+def demo_command(broker_url: str, seconds: float, as_json: bool) -> None:
+    """Broker, provider and gateway on loopback: every outcome, live."""
+    with one_line():
+        sys.exit(demo.run(broker_url, seconds, as_json=as_json or not sys.stdout.isatty()))
+
+
+@main.command()
+@config_option
+@click.option("--to", required=True, help="Brazilian number.")
+@click.option("--text", required=True, help="- reads it from stdin.")
+@click.option("--id", "id", default=lambda: uuid.uuid4().hex, show_default="random")
+@click.option("--source", default="", help="Producer's name in the topic.")
+@click.option("--from", "sender", default=None, help="Sender.")
+@click.option("--kind", default=None, type=click.Choice(["common", "flash", "short_code", "short_code_flash"]))
+@click.option("--schedule-at", default=None, help="RFC 3339 with zone.")
+@click.option("--valid-for", default=None, type=float, help="Seconds.")
+@click.option("--wait", default=0.0, help="Seconds to wait for the final event; its events are printed.")
+@json_option
+def send(path: Path, source: str, wait: float, as_json: bool, **fields: Any) -> None:
+    """Publish one message to the broker of the configuration."""
+    if fields["text"] == "-":
+        fields["text"] = sys.stdin.read().rstrip("\n")
+    fields["from"] = fields.pop("sender")
+    payload = {name: value for name, value in fields.items() if value is not None}
+    with one_line():
+        settings = config.load(path)
+        logs.configure("error", "auto")
+        shown = _show_event_json if as_json else _show_event
+        sys.exit(asyncio.run(producer.send(settings, payload, source, wait, shown)))
+
+
+def _show_event_json(event: dict[str, Any]) -> None:
+    click.echo(json.dumps(event, ensure_ascii=False))
+
+
+def _show_event(event: dict[str, Any]) -> None:
+    told = event.get("state") or event.get("reason") or event.get("carrier") or ""
+    click.echo(f"{event['time']} {event['type']:<13} {told}{'  (final)' if event['final'] else ''}")
+
+
+# --- The queue interface ----------------------------------------------------------------------------------------------------------
+
+
+@main.command("schema")
+@click.argument("name", required=False)
+@click.option("--asyncapi", is_flag=True, help="The AsyncAPI 3 document of the whole interface.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write every schema into this folder.")
+@click.option("--prefix", default="sms", show_default=True, help="Topic prefix in the AsyncAPI document.")
+def schema_command(name: str | None, asyncapi: bool, out: Path | None, prefix: str) -> None:
+    """Print the JSON Schema of a payload or event, or their names."""
+    documents = schema.schemas()
+    if out is not None:
+        with one_line():
+            for each, text in schema.files(prefix).items():
+                out.mkdir(parents=True, exist_ok=True)
+                (out / each).write_text(text, encoding="utf-8")
+        click.echo(f"written to {out}")
+    elif asyncapi:
+        click.echo(json.dumps(schema.asyncapi(prefix), indent=2))
+    elif name is None:
+        click.echo("\n".join(documents))
+    elif name in documents:
+        click.echo(json.dumps(documents[name], indent=2))
+    else:
+        _fail(f"no schema named {name}; there are {', '.join(documents)}", 2)
+
+
+# --- The queue --------------------------------------------------------------------------------------------------------------------
+
+
+def selection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which messages are meant."""
+    for option in reversed(
+        [
+            click.argument("ids", nargs=-1),
+            click.option("--source", default=None, help="Only this producer's."),
+            click.option("--state", default=None, type=click.Choice(STATES)),
+            click.option("--carrier", default=None),
+            click.option("--since", default=None, help="Received (or told, for replay) since: RFC 3339."),
+            click.option("--until", default=None, help="Until: RFC 3339."),
+            click.option("--all", "all", is_flag=True, help="All."),
+            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1)),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _selection(options: dict[str, Any]) -> Selection:
+    for name in ("since", "until"):
+        options[name] = _moment(options[name], name)
+    return Selection(**{**options, "ids": tuple(options.pop("ids", ()))})
+
+
+def _moment(text: str | None, name: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise click.BadParameter("needs a time like 2026-11-23T12:00:00-03:00", param_hint=f"--{name}") from None
+
+
+@main.group()
+def queue() -> None:
+    """Look at the queue, and change it."""
+
+
+@main.command()
+@click.argument("id")
+@click.option("--source", default=None)
+@config_option
+@json_option
+def show(id: str, source: str | None, path: Path, as_json: bool) -> None:
+    """Tell the story of a message: its state, attempts, parts and events."""
+    with one_line():
+        found = _ask(path, Request(command="show", selection=Selection(ids=(id,), source=source)))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif not found:
+        _fail(f"no message with id {id}", 1)
+    else:
+        for message in found:
+            _print_story(message)
+    sys.exit(0 if found else 1)
+
+
+@queue.command()
+@config_option
+@json_option
+def stats(path: Path, as_json: bool) -> None:
+    """Count what waits, and since when."""
+    with one_line():
+        found = _ask(path, Request(command="stats"))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = [(_state_name(state), number, _age(oldest)) for state, (number, oldest) in found["queue"].items()]
+    rows += [("outbox", found["outbox"][0], _age(found["outbox"][1])), ("outbox set aside", found["set_aside"], "")]
+    rows += [("parked receipts", found["parked"], ""), ("unmatched receipts", found["unmatched"], "")]
+    _print_table(("", "number", "oldest"), rows)
+
+
+@queue.command("list")
+@selection_options
+@config_option
+@json_option
+def list_command(path: Path, as_json: bool, **options: Any) -> None:
+    """List messages, newest first; without a condition, all that have not ended."""
+    selection = _selection(options)
+    unconditional = selection == Selection(limit=selection.limit)
+    with one_line():
+        found = _ask(path, Request(command="list", selection=msgspec.structs.replace(selection, all=True) if unconditional else selection))
+    if unconditional:
+        found = [message for message in found if message["state"] != "done"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (
+            each["source"],
+            each["id"],
+            each["state"],
+            each["to"],
+            each["carrier"] or "",
+            each["attempt"],
+            _clock(each["received_at"]),
+            each["last_error"] or "",
+        )
+        for each in found
+    ]
+    _print_table(("source", "id", "state", "to", "carrier", "attempt", "received", "last error"), rows)
+
+
+def _changing(name: CommandName, help: str) -> None:
+    """Add a command that changes what is selected."""
+
+    @queue.command(name, help=help)
+    @selection_options
+    @click.option("--type", "type", default=None, help="Only events of this type.", hidden=name != "replay", expose_value=name == "replay")
+    @config_option
+    @json_option
+    def change(path: Path, as_json: bool, **options: Any) -> None:
+        _change(path, Request(command=name, selection=_selection(options)), as_json)
+
+
+_changing("hold", "Keep waiting messages from being sent.")
+_changing("release", "Let held messages be sent.")
+_changing("retry", "Make deferred messages due now.")
+_changing("replay", "Publish events again, with their old event_ids.")
+
+
+@queue.command()
+@selection_options
+@click.option("--as", "verdict", required=True, type=click.Choice(["submitted", "rejected", "resubmit"]), help="What became of them.")
+@config_option
+@json_option
+def resolve(path: Path, as_json: bool, verdict: Verdict, **options: Any) -> None:
+    """End the doubt of messages in doubt by your word."""
+    _change(path, Request(command="resolve", selection=_selection(options), verdict=verdict), as_json)
+
+
+@queue.command("retry-set-aside")
+@config_option
+@json_option
+def retry_set_aside(path: Path, as_json: bool) -> None:
+    """Publish again the events that were set aside."""
+    with one_line():
+        _print_number(_ask_daemon(path, Request(command="retry-set-aside")), as_json)
+
+
+def _change(path: Path, request: Request, as_json: bool) -> None:
+    if request.selection == Selection(limit=request.selection.limit):
+        raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
+    with one_line():
+        _print_number(_ask_daemon(path, request), as_json)
+
+
+def _ask_daemon(path: Path, request: Request) -> Any:
+    socket = config.load(path).control_path
+    try:
+        return asyncio.run(control.ask(socket, request))
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ControlError(f"no gateway runs on {socket}") from None
+
+
+def _ask(path: Path, request: Request) -> Any:
+    """Ask the daemon, or read the journal where none runs. Both answer in the same shapes."""
+    settings = config.load(path)
+    try:
+        return asyncio.run(control.ask(settings.control_path, request))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return asyncio.run(_read(settings, request))
+
+
+async def _read(settings: Config, request: Request) -> Any:
+    if not settings.journal_path.exists():
+        raise ControlError(f"no gateway runs, and there is no journal at {settings.journal_path}")
+    journal = sqlite.read_only(settings.journal_path)
+    try:
+        return msgspec.to_builtins(await control.read(journal, request), str_keys=True)
+    finally:
+        journal.close()
+
+
+# --- Printing ---------------------------------------------------------------------------------------------------------------------
+
+
+def _print_number(number: int, as_json: bool) -> None:
+    click.echo(json.dumps({"changed": number}) if as_json else f"{number} changed")
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+def _print_story(message: dict[str, Any]) -> None:
+    plain = [(name, value) for name, value in message.items() if not isinstance(value, list | dict)]
+    _print_table(("", ""), [(name, _clock(value) if name.endswith("_at") else value) for name, value in plain if value is not None])
+    click.echo()
+    rows = [
+        (event["seq"], event["time"], event["type"], event.get("state") or event.get("reason") or "", event["final"])
+        for event in message["events"]
+    ]
+    _print_table(("seq", "time", "event", "", "final"), rows)
+
+
+def _clock(value: Any) -> str:
+    return datetime.fromtimestamp(float(value)).astimezone().isoformat(timespec="seconds") if value else ""
+
+
+def _age(oldest: float | None) -> str:
+    return "" if oldest is None else f"{max(0.0, time.time() - oldest):.0f} s"
+
+
+def _state_name(state: str) -> str:
+    return QueueState(int(state)).name.lower()

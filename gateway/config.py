@@ -260,6 +260,14 @@ def parse(document: dict[str, Any], environment: Mapping[str, str] = {}) -> Conf
         raise ConfigError(str(error)) from None
 
 
+def public(config: Config) -> dict[str, Any]:
+    """Return the settings as plain data, without secrets."""
+    sections: dict[str, Any] = msgspec.to_builtins(config)
+    for section in (sections["broker"], *sections["carriers"].values()):
+        section.update({name: "***" for name in SECRETS if section.get(name)})
+    return sections
+
+
 def secret(value: str, file: str, path: str) -> str:
     """Return a secret that stands in the configuration or in a file. Raises ConfigError."""
     if not file:

@@ -6,13 +6,13 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.journal.base import Bells, Journal, JournalUnavailableError, Selection
+from gateway.journal.base import Bells, Journal, JournalUnavailableError, Selection, Stats
 
 LINE_LIMIT = 1 << 20
 DEADLINE = 30.0
@@ -80,16 +80,42 @@ class Control:
             self._bells.ring()
 
 
+class Readable(Protocol):
+    """What can be read of a journal, running or not."""
+
+    def stats(self) -> Stats:
+        """Return the counts."""
+        ...
+
+    def select(self, selection: Selection) -> Awaitable[list[dict[str, object]]]:
+        """List messages."""
+        ...
+
+    def show(self, source: str | None, id: str) -> Awaitable[list[dict[str, object]]]:
+        """Tell all about the messages with this id."""
+        ...
+
+
+async def read(journal: Readable, request: Request) -> object:
+    """Carry a command out that only reads. Raises ControlError for any other."""
+    selection = request.selection
+    try:
+        match request.command:
+            case "stats":
+                return journal.stats()._asdict()
+            case "list":
+                return await journal.select(selection)
+            case "show":
+                return await journal.show(selection.source, selection.ids[0] if selection.ids else "")
+    except ValueError as error:
+        raise ControlError(str(error)) from None
+    raise ControlError(f"{request.command} needs the running daemon")
+
+
 async def execute(journal: Journal, request: Request, now: float) -> object:
     """Carry a command out. Raises ControlError for one that makes no sense."""
     selection = request.selection
     match request.command:
-        case "stats":
-            return journal.stats()._asdict()
-        case "list":
-            return await journal.select(selection)
-        case "show":
-            return await journal.show(selection.source, selection.ids[0] if selection.ids else "")
         case "hold":
             return await journal.hold(selection)
         case "release":
@@ -106,7 +132,7 @@ async def execute(journal: Journal, request: Request, now: float) -> object:
             report = await journal.resolve(selection, request.verdict, now)
             return sum(number for count, number in report.counts.items() if count.name == "in_doubt")
         case _:
-            raise ControlError(f"{request.command} is no command of the journal")
+            return await read(journal, request)
 
 
 async def ask(path: Path, request: Request) -> object:

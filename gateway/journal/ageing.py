@@ -94,12 +94,27 @@ def _retention(tx: Transaction, now: float) -> None:
     tx.flush()
     _drop_parked(tx, now - tx.policies.parked_retention)
     if tx.memory.outbox <= _OUTBOX_LOOKED_THROUGH:
-        waiting = {row for (row,) in tx.all("SELECT event FROM outbox")}
-        _erase_replies(tx, now - tx.policies.text_retention, waiting)
-        _delete_messages(tx, now - tx.policies.retention, waiting)
-        _delete_loose(tx, now - tx.policies.retention, waiting)
+        _erase_replies(tx, now - tx.policies.text_retention)
+        _delete_messages(tx, now - tx.policies.retention)
+        _delete_loose(tx, now - tx.policies.retention)
     _erase_texts(tx, now - tx.policies.text_retention)
-    tx.run("UPDATE refused SET raw = NULL WHERE raw IS NOT NULL AND received_at <= ?", (now - tx.policies.text_retention,))
+    _erase_refused(tx, now - tx.policies.text_retention)
+
+
+def _waiting(tx: Transaction) -> set[object]:
+    return {row for (row,) in tx.all("SELECT event FROM outbox")}
+
+
+def _erase_refused(tx: Transaction, before: float) -> None:
+    last = _mark(tx, "refused_row", 0)
+    rows = (
+        tx.all("SELECT row FROM refused WHERE row > ? AND received_at <= ? ORDER BY row LIMIT ?", (last, before, STEP))
+        if tx.memory.refused
+        else []
+    )
+    if rows:
+        tx.run_many("UPDATE refused SET raw = NULL WHERE row = ?", rows)
+        _set_mark(tx, "refused_row", rows[-1][0])
 
 
 def _drop_parked(tx: Transaction, before: float) -> None:
@@ -123,10 +138,12 @@ def _erase_texts(tx: Transaction, before: float) -> None:
     _set_mark(tx, "text_ended_at", rows[-1][1])
 
 
-def _erase_replies(tx: Transaction, before: float, waiting: set[object]) -> None:
+def _erase_replies(tx: Transaction, before: float) -> None:
     last = _mark(tx, "reply_row", LOOSE)
     sql = "SELECT row, type, payload FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?"
-    for row, type, payload in tx.all(sql, (last, before, STEP)):
+    found = tx.all(sql, (last, before, STEP))
+    waiting = _waiting(tx) if found else set()
+    for row, type, payload in found:
         if row in waiting:
             break
         if type == EventType.REPLY:
@@ -137,9 +154,9 @@ def _erase_replies(tx: Transaction, before: float, waiting: set[object]) -> None
         _set_mark(tx, "reply_row", last)
 
 
-def _delete_messages(tx: Transaction, before: float, waiting: set[object]) -> None:
-    held_back = {row >> MESSAGE_SHIFT for row in waiting if isinstance(row, int) and row < LOOSE}
+def _delete_messages(tx: Transaction, before: float) -> None:
     found = tx.all("SELECT row FROM message WHERE state = 8 AND due_at <= ? ORDER BY due_at LIMIT ?", (before, STEP))
+    held_back = {row >> MESSAGE_SHIFT for row in _waiting(tx) if isinstance(row, int) and row < LOOSE} if found else set()
     rows = [row for (row,) in found if isinstance(row, int) and row not in held_back]
     if not rows:
         return
@@ -154,8 +171,9 @@ def _span(row: int, shift: int) -> tuple[int, int]:
     return row << shift, (row + 1 << shift) - 1
 
 
-def _delete_loose(tx: Transaction, before: float, waiting: set[object]) -> None:
+def _delete_loose(tx: Transaction, before: float) -> None:
     found = tx.all("SELECT row FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?", (LOOSE, before, STEP))
+    waiting = _waiting(tx) if found else set()
     rows = [row for (row,) in found if isinstance(row, int) and row not in waiting]
     if not rows:
         return

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.journal.base import Report, encode_event
 from gateway.journal.doubt import back_to_doubt, has_doubt
-from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant, pack
+from gateway.journal.records import LOOSE, MESSAGE_SHIFT, STATES, Record, instant, pack
 from gateway.journal.transaction import INSERT_MESSAGE, Transaction, count
 from gateway.message import (
     Cancel,
@@ -53,7 +53,7 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
         queue[state] += 1
         route = tx.route(message.routes)
         rows.append(
-            (row, message.source, message.id, state, message.priority, route, message.parts, due_at, message.expires_at, pack(message))
+            (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at, pack(message))
         )
     if tx.run_many(INSERT_MESSAGE, rows) < len(rows):
         _repeated(tx, messages, first, now, report)
@@ -66,7 +66,9 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
 
 def _remember(tx: Transaction, messages: list[Message], rows: list[tuple[Any, ...]]) -> None:
     for message, (row, source, id, state, _, route, parts, due_at, expires_at, body) in zip(messages, rows, strict=True):
-        tx.remember(Record(row, source, id, state, route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, body, message))
+        tx.remember(
+            Record(row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, body, message)
+        )
 
 
 def _first_state(message: Message, now: float) -> tuple[QueueState, float]:

@@ -99,9 +99,9 @@ UPDATE = (
 
 
 def update_values(record: Record) -> tuple[object, ...]:
-    """Return the values of UPDATE for a record."""
+    """Return the values of UPDATE for a record. Plain ints: sqlite3 takes a slow way for their subclasses."""
     return (
-        record.state,
+        int(record.state),
         record.due_at,
         record.attempt,
         record.deferrals,

@@ -68,7 +68,7 @@ def _is_news(code: int | None, confirmed: int, final: bool, done: bool, receipt:
 
 def _advance_single(record: Record, receipt: Receipt) -> int | None:
     if receipt.code is not None:
-        record.code, record.confirmed = receipt.code, receipt.confirmed
+        record.code, record.confirmed = receipt.code, int(receipt.confirmed)
     return receipt.code
 
 
@@ -76,7 +76,7 @@ def _advance_code(tx: Transaction, record: Record, part: Part, receipt: Receipt)
     """Record a part's code; return what the event says, and whether all parts are final."""
     tx.flush()
     if receipt.code is not None:
-        part.code, part.confirmed = receipt.code, receipt.confirmed
+        part.code, part.confirmed = receipt.code, int(receipt.confirmed)
     part.final = part.final or receipt.final
     tx.run("UPDATE part SET code = ?, confirmed = ?, final = ? WHERE row = ?", (part.code, part.confirmed, part.final, part.row))
     first = part.row & ~0xFF
@@ -85,7 +85,7 @@ def _advance_code(tx: Transaction, record: Record, part: Part, receipt: Receipt)
         return receipt.code, False
     verdict = next((code for (code,) in codes if code != _DELIVERED), _DELIVERED)
     assert isinstance(verdict, int)  # a final receipt has a code
-    record.code, record.confirmed = verdict, receipt.confirmed
+    record.code, record.confirmed = verdict, int(receipt.confirmed)
     return verdict, True
 
 

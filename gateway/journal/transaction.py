@@ -86,6 +86,7 @@ INSERT_MESSAGE = (
     "cancel, confirmed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 1, ?) ON CONFLICT DO NOTHING"
 )
 _INSERT_EVENT = "INSERT INTO event (row, source, type, at, payload) VALUES (?, ?, ?, ?, ?)"
+_INSERT_PLAIN_OUTBOX = "INSERT INTO outbox (row, event) VALUES (?, ?)"
 _INSERT_OUTBOX = "INSERT INTO outbox (row, event, topic, correlation, payload) VALUES (?, ?, ?, ?, ?)"
 _INSERT_PART = "INSERT INTO part (row, key, carrier, message_id, parts, submitted_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _BY_ROW = f"SELECT {COLUMNS} FROM message WHERE row = ?"  # noqa: S608 - our own columns
@@ -108,6 +109,7 @@ class Transaction:
         self._dirty: dict[int, Record] = {}
         self._events: list[tuple[object, ...]] = []
         self._outbox: list[tuple[object, ...]] = []
+        self._plain_outbox: list[tuple[int, int]] = []  # by far the most: for the event topic, without correlation
         self._parts: list[tuple[object, ...]] = []
         self._resolved: list[tuple[int, int]] = []
         self._ended: list[int] = []
@@ -192,6 +194,9 @@ class Transaction:
         if self._events:
             self.run_many(_INSERT_EVENT, self._events)
             self._events = []
+        if self._plain_outbox:
+            self.run_many(_INSERT_PLAIN_OUTBOX, self._plain_outbox)
+            self._plain_outbox = []
         if self._outbox:
             self.run_many(_INSERT_OUTBOX, self._outbox)
             self._outbox = []
@@ -288,7 +293,10 @@ class Transaction:
     def enqueue(self, event: int, response_topic: str | None, correlation: bytes | None, copy: bytes | None = None) -> None:
         """Put an event in the outbox: for the event topic, and for the Response Topic where there is one (there as `copy`, if given)."""
         memory = self.memory
-        self._outbox.append((memory.next_outbox, event, None, correlation, None))
+        if correlation is None:
+            self._plain_outbox.append((memory.next_outbox, event))
+        else:
+            self._outbox.append((memory.next_outbox, event, None, correlation, None))
         memory.next_outbox += 1
         memory.outbox += 1
         if response_topic is not None:

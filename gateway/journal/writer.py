@@ -317,6 +317,7 @@ class Checkpointer:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, commits: Callable[[], int], observer: Observer) -> None:
         self._connection = connection
+        self._connection.execute("PRAGMA busy_timeout = 100")  # TRUNCATE keeps the writer out while it waits for readers
         self._wal = path.with_name(path.name + "-wal")
         self._commits = commits
         self._observer = observer

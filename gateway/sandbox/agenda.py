@@ -20,7 +20,8 @@ class Agenda:
         self._loop = asyncio.get_running_loop()
         self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._order = count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # uvloop's handles do not all know theirs
 
     def __len__(self) -> int:
         """Count what waits."""
@@ -32,7 +33,7 @@ class Agenda:
         heappush(self._heap, (due, next(self._order), callback, arguments))
         if self._timer is None:
             self._set(due)
-        elif due < self._timer.when() - GRAIN:
+        elif due < self._timer_due:
             self._timer.cancel()
             self._set(due)
 
@@ -44,6 +45,7 @@ class Agenda:
             self._timer = None
 
     def _set(self, due: float) -> None:
+        self._timer_due = due
         self._timer = self._loop.call_at(due + GRAIN, self._run)
 
     def _run(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 _encode = msgspec.json.Encoder().encode
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One message that was taken."""
 
     to: str

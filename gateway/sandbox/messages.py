@@ -41,7 +41,7 @@ _STAT = {
 _STATE_OCTET = {code: bytes([code]) for code in DlrCode}
 
 
-class Taken(Struct, kw_only=True):
+class Taken(Struct, kw_only=True, gc=False):
     """Remember one message: enough for its receipts, query_sm and cancel_sm, not its text."""
 
     number: int  # the message_id as a number

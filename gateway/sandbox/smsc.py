@@ -76,7 +76,7 @@ _RECEIVING = frozenset({SessionState.BOUND_RX, SessionState.BOUND_TRX})
 _INTERFACE_VERSION = {int(Tag.SC_INTERFACE_VERSION): b"\x34"}
 
 
-class Delivery(Struct):
+class Delivery(Struct, gc=False):
     """One deliver_sm to come: a receipt or a part of a reply."""
 
     message: Taken

@@ -62,7 +62,7 @@ class _Layout(NamedTuple):
 
 def encode(pdu: Pdu | UnknownPdu) -> bytes:
     """Write `pdu` as one frame. Raise EncodeError, which names the field, for what SMPP 3.4 does not allow."""
-    if isinstance(pdu, UnknownPdu):
+    if type(pdu) is UnknownPdu:  # cheaper than isinstance
         return _join(pdu, pdu.body)
     layout = _LAYOUTS[pdu.command_id]
     body = _write_steps(pdu, layout.steps) if layout.steps else b""

@@ -12,7 +12,7 @@ A class is a msgspec.Struct: slots, equality, cheap to build. Its repr names the
 texts, numbers and passwords must not reach a log or a traceback.
 """
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from msgspec import Struct, field
 
@@ -336,6 +336,7 @@ class AlertNotification(OptionalParameters):
     esme_addr: str = ""
 
 
+@final
 class UnknownPdu(Struct):
     """Hold a PDU whose command_id SMPP 3.4 does not define."""
 

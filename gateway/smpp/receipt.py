@@ -126,7 +126,7 @@ def _date(digits: str) -> datetime | None:
 
 
 def _text_of(pdu: DeliverSm | DataSm, raw: bytes) -> str:
-    if pdu.esm_class & EsmClass.UDHI and raw:
+    if pdu.esm_class & EsmClass.UDHI and raw and raw[0] < ord(" "):  # some SMSCs set the bit over plain text
         raw = raw[raw[0] + 1 :]
     if pdu.data_coding == DataCoding.UCS2:
         return raw.decode("utf-16-be", "replace")

@@ -195,8 +195,10 @@ class SmppStream(asyncio.Protocol):
 
     def _tick(self) -> None:
         self._timer = None
-        self._emit(self.session.tick(self._loop.time()))
-        self._flush()
+        try:
+            self._emit(self.session.tick(self._loop.time()))
+        finally:
+            self._flush()  # also sets the next timer: a callback that raises must not stop the clock
 
     def _emit(self, events: list[SessionEvent]) -> None:
         if events and self._on_events is not None:

@@ -23,6 +23,7 @@ _ONE_OCTET: Final = (
     Tag.SOURCE_ADDR_SUBUNIT,
     Tag.SOURCE_NETWORK_TYPE,
     Tag.SOURCE_BEARER_TYPE,
+    Tag.SOURCE_TELEMATICS_ID,  # one octet in s5.3.2.8, though its counterpart for the destination has two
     Tag.PAYLOAD_TYPE,
     Tag.MS_MSG_WAIT_FACILITIES,
     Tag.PRIVACY_INDICATOR,
@@ -57,7 +58,6 @@ _TWO_OCTETS: Final = (
 TLV_LENGTHS: Final[dict[int, range]] = {
     **dict.fromkeys(map(int, _ONE_OCTET), range(1, 2)),
     **dict.fromkeys(map(int, _TWO_OCTETS), range(2, 3)),
-    Tag.SOURCE_TELEMATICS_ID: range(1, 3),  # s5.3.2.8 says 1, the note to s5.3.2.7 and most stacks 2
     Tag.QOS_TIME_TO_LIVE: range(4, 5),
     Tag.ADDITIONAL_STATUS_INFO_TEXT: range(1, 257),
     Tag.RECEIPTED_MESSAGE_ID: range(1, 66),

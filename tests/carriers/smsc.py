@@ -140,6 +140,7 @@ class Recorder:
 
     def window(self, bind: int, used: int, size: int) -> None:
         self.windows.append((bind, used, size))
+        self.signal.changed()
 
     def rate(self, limit: float) -> None:
         self.rates.append(limit)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.carriers import smpp
-from gateway.carriers.base import CarrierState
+from gateway.carriers.base import CarrierState, Prepared
+from gateway.carriers.smpp_submit import Part
 from gateway.carriers.throttle import CLIMB, PAUSE
 from gateway.message import (
     Answer,
@@ -25,12 +26,15 @@ from gateway.message import (
     Scope,
     Submitted,
 )
+from gateway.msisdn import Sender
 from gateway.smpp.codec import encode
 from gateway.smpp.constants import CommandStatus, Tag
 from gateway.smpp.pdu import (
+    AlertNotification,
     BindReceiver,
     BindTransceiver,
     BindTransmitter,
+    CancelSm,
     DataSm,
     DataSmResp,
     DeliverSm,
@@ -185,6 +189,32 @@ async def test_a_transmitter_and_a_receiver_are_one_bind(smsc: Smsc, start: Star
     (arrival,) = await rig.arrivals(1)
     rig.carrier.acknowledge([arrival.token], committed=True)
     assert isinstance((await smsc.answered(1))[0], DeliverSmResp)
+
+
+async def test_a_bind_whose_window_is_full_is_passed_over(smsc: Smsc, start: Start) -> None:
+    smsc.on_submit = smsc.hold
+    rig = start(binds=2, window=2)
+    await rig.ready(2)
+    rig.submit(*messages(2))
+    busy, answering = [stream for stream, _ in await smsc.submitted(2)]
+    smsc.on_submit = lambda stream, pdu: stream.respond(pdu, message_id="x") if stream is answering else None
+    rig.submit(message(3), message(4))
+    await rig.answers(1)
+    assert rig.carrier.credit() == 1
+    rig.submit(message(5), message(6))
+    assert rows(await rig.answers(2)) == [6, 5]
+    assert [stream for stream, _ in smsc.submits].count(busy) == 2
+
+
+async def test_a_field_that_smpp_cannot_encode_is_refused_and_nothing_is_written(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    broken = Prepared((Part(Sender("1" * 30, 1, 1), "5511987654321", 0, b"oi"),), "gsm7")
+    rig.carrier.submit([(message(1), broken), (message(2), rig.prepared(message(2)))])
+    refused, sent = await rig.outcomes(2)
+    assert isinstance(refused, Rejected)
+    assert refused.reason is Reason.NO_ROUTE
+    assert isinstance(sent, Submitted)
 
 
 # --- no answer ---
@@ -378,6 +408,39 @@ async def test_garbage_from_the_smsc_ends_the_session_and_the_carrier_binds_agai
     assert [entry["event"] for entry in rig.log.entries if "header" in entry] == ["the SMSC broke the protocol"]
 
 
+async def test_a_bind_without_answer_is_given_up(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = lambda stream, pdu: None if len(smsc.binds) < 2 else stream.respond(pdu)
+    rig = start(bind_timeout=0.05)
+    await rig.ready()
+    assert rig.observer.reconnects == [(0, "timeout")]
+
+
+async def test_a_connection_that_drops_at_the_bind_is_tried_again(smsc: Smsc, start: Start) -> None:
+    smsc.on_bind = lambda stream, pdu: stream.abort() if len(smsc.binds) < 2 else stream.respond(pdu)
+    rig = start()
+    await rig.ready()
+    assert rig.observer.reconnects == [(0, "lost")]
+
+
+@pytest.mark.parametrize(("options", "changes"), [({}, {"host": "a..b"}), ({"password": "€"}, {})])
+async def test_settings_that_cannot_work_are_told_and_do_not_end_the_carrier(
+    smsc: Smsc, start: Start, options: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    rig = start(options, **changes)
+    await rig.observer.signal.until(lambda: len(rig.observer.reconnects) >= 2)
+    assert {reason for _, reason in rig.observer.reconnects} == {"connect"}
+    assert len([entry for entry in rig.log.entries if entry["event"] == "not bound"]) == 1
+    assert "€" not in str(rig.log.entries)
+
+
+async def test_an_alert_notification_is_ignored(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].send(AlertNotification(source_addr="5511987654321"))
+    rig.submit(message())
+    assert rows(await rig.answers(1)) == [1]
+
+
 # --- inbound ---
 
 
@@ -560,6 +623,45 @@ async def test_a_cancel_without_a_bind_is_unknown(smsc: Smsc, start: Start) -> N
     assert not rig.carrier.ready_to_cancel
     rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
     assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
+
+
+async def test_a_late_answer_to_a_cancel_is_not_told_twice(smsc: Smsc, start: Start) -> None:
+    held: list[tuple[SmppStream, CancelSm]] = []
+    smsc.on_cancel = lambda stream, pdu: held.append((stream, pdu))
+    rig = start(response_timeout=0.05)
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
+    await rig.answers(1)
+    ((stream, pdu),) = held
+    stream.respond(pdu)
+    rig.submit(message(2))
+    assert rows(await rig.answers(1)) == [2]
+
+
+async def test_a_cancel_whose_id_cannot_be_encoded_is_unknown(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("x" * 200,))])
+    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
+
+
+# --- housekeeping ---
+
+
+async def test_the_climb_back_is_noticed_and_disagreeing_receipts_are_told(
+    smsc: Smsc, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smpp, "HOUSEKEEPING", 0.01)
+    clock = Clock()
+    rig = start({"monotonic": clock}, max_rate=100.0)
+    await rig.ready()
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RMSGQFUL)
+    rig.submit(message())
+    await rig.state(CarrierState.THROTTLED)
+    clock.now += PAUSE + CLIMB
+    await rig.observer.signal.until(lambda: rig.observer.states[-2:] == [CarrierState.THROTTLED, CarrierState.READY])
+    smsc.streams[0].send(receipt(stat="DELIVRD", tlvs={Tag.MESSAGE_STATE: b"\x05"}))
+    await rig.observer.signal.until(lambda: any("disagree" in entry["event"] for entry in rig.log.entries))
 
 
 # --- the end ---

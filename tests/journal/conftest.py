@@ -14,7 +14,12 @@ from gateway.journal.base import Count, Journal, Report, Selection, Settlement
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, Deferred, InDoubt, Message, Outcome, Reason, Receipt, Rejected, Scope, Submitted
 
-BACKENDS = {"sqlite": lambda folder, policies, clock: SqliteJournal(folder / "journal.db", policies, commit_interval=0.0, clock=clock)}
+
+def _sqlite(folder: Path, policies: Policies, clock: Callable[[], float]) -> Journal:
+    return SqliteJournal(folder / "journal.db", policies, commit_interval=0.0, clock=clock)
+
+
+BACKENDS = {"sqlite": _sqlite}
 POLICIES = Policies(instance="test", owner="test", in_doubt_deadline=900.0, receipt_deadline=3600.0)
 START = 1_800_000_000.0
 ROUTE = ("smpp", "http")
@@ -65,9 +70,15 @@ class Bench:
 
     def receipt(self, message_id: str, code: int | None = 2, **fields: Any) -> Receipt:
         final = code not in (0, 1, 6, None)
+        raw = repr((message_id, code, fields)).encode()
         values: dict[str, Any] = {
-            "carrier": "smpp", "message_id": message_id, "code": code, "final": final, "received_at": self.now, "raw": repr((message_id, code, fields)).encode(),
-        }  # fmt: skip
+            "carrier": "smpp",
+            "message_id": message_id,
+            "code": code,
+            "final": final,
+            "received_at": self.now,
+            "raw": raw,
+        }
         return Receipt(**(values | fields))
 
     async def receive(self, message_id: str, code: int | None = 2, **fields: Any) -> Report:

@@ -79,7 +79,11 @@ async def test_retry_makes_deferred_messages_due(bench: Any) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "state", "types"),
-    [("submitted", "submitted", ["in_doubt", "accepted"]), ("rejected", "done", ["in_doubt", "rejected"]), ("resubmit", "queued", ["in_doubt"])],
+    [
+        ("submitted", "submitted", ["in_doubt", "accepted"]),
+        ("rejected", "done", ["in_doubt", "rejected"]),
+        ("resubmit", "queued", ["in_doubt"]),
+    ],
 )
 async def test_an_operator_ends_the_doubt(bench: Any, unanswered: InDoubt, verdict: Any, state: str, types: list[str]) -> None:
     await bench.send("a", unanswered)
@@ -125,7 +129,9 @@ async def test_text_is_erased_some_time_after_the_end(new_bench: Any) -> None:
     bench = await new_bench(text_retention=100.0)
     await bench.send("a", receipt=False)
     await bench.queue("waits", expires_at=bench.now + 9999)
-    await bench.journal.match([Reply(carrier="smpp", sender="1", to=None, text="secret", encoding="", received_at=bench.now)], bench.now, 5.0)
+    await bench.journal.match(
+        [Reply(carrier="smpp", sender="1", to=None, text="secret", encoding="", received_at=bench.now)], bench.now, 5.0
+    )
     refused = Refusal(source="", id=None, reason=Reason.INVALID_PAYLOAD, detail="", digest=b"d", raw=b"secret", received_at=bench.now)
     await bench.journal.append([refused])
     await bench.journal.published(await rows(bench))

@@ -6,14 +6,28 @@ from typing import Any
 import pytest
 
 from gateway.journal.base import Settlement
-from gateway.message import Answer, Cancel, CancelAnswer, Cancelled, CancelFailed, Deferred, QueueState, Reason, Refusal, Rejected, Scope, Submitted
+from gateway.message import (
+    Answer,
+    Cancel,
+    CancelAnswer,
+    CancelFailed,
+    Cancelled,
+    Deferred,
+    QueueState,
+    Reason,
+    Refusal,
+    Rejected,
+    Scope,
+    Submitted,
+)
 
 Counted = Callable[..., int]
 
 
 def refusal(digest: bytes = b"d", **fields: Any) -> Refusal:
     values: dict[str, Any] = {
-        "source": "shop", "id": "x", "reason": Reason.INVALID_PAYLOAD, "detail": "no text", "digest": digest, "raw": b"{}", "received_at": 1.0,
+        "source": "shop", "id": "x", "reason": Reason.INVALID_PAYLOAD, "detail": "no text", "digest": digest, "raw": b"{}",
+        "received_at": 1.0,
     }  # fmt: skip
     return Refusal(**(values | fields))
 
@@ -52,7 +66,9 @@ async def test_claims_take_priority_first_then_arrival(bench: Any) -> None:
 
 
 async def test_claims_merge_routes_by_priority_and_arrival(bench: Any) -> None:
-    await bench.journal.append([bench.message("a"), bench.message("b", routes=("smpp",)), bench.message("c"), bench.message("d", routes=("http",))])
+    await bench.journal.append(
+        [bench.message("a"), bench.message("b", routes=("smpp",)), bench.message("c"), bench.message("d", routes=("http",))]
+    )
     claimed = await bench.journal.claim("smpp", [("smpp", "http"), ("smpp",)], 10, bench.now)
     assert [message.id for message in claimed] == ["a", "b", "c"]
 

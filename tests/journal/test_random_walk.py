@@ -17,8 +17,8 @@ from gateway.message import (
     Answer,
     Cancel,
     CancelAnswer,
-    Cancelled,
     CancelFailed,
+    Cancelled,
     Deferred,
     InDoubt,
     Message,
@@ -84,7 +84,8 @@ class Walk:
             source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
             received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
             schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
-            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 1, 2)), response_topic=dice.choice((None, "answer/here")),
+            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 1, 2)),
+            response_topic=dice.choice((None, "answer/here")),
         )  # fmt: skip
 
     async def claim(self) -> None:
@@ -105,7 +106,8 @@ class Walk:
         ids = tuple(f"{message.row:x}.{message.attempt}.{part}" for part in range(message.parts))
         self.message_ids += ids
         outcomes: list[Outcome] = [
-            Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"), Deferred("busy", Scope.MESSAGE),
+            Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"),
+            Deferred("busy", Scope.MESSAGE),
         ]  # fmt: skip
         return self.random.choice(outcomes)
 
@@ -116,10 +118,15 @@ class Walk:
             number = self.random.randint(1, self.number + 1)
             receipts.append(
                 Receipt(
-                    carrier="smpp", message_id=self.random.choice(self.message_ids[-40:]), code=code, final=code in (2, 5, 7),
-                    to=f"551198765{number % 7:04d}", text=f"the text of message {number}"[:20], received_at=self.now,
+                    carrier="smpp",
+                    message_id=self.random.choice(self.message_ids[-40:]),
+                    code=code,
+                    final=code in (2, 5, 7),
+                    to=f"551198765{number % 7:04d}",
+                    text=f"the text of message {number}"[:20],
+                    received_at=self.now,
                     reference=self.random.choice((None, None, self.claimed[-1].reference if self.claimed else 1)),
-                )  # fmt: skip
+                )
             )
         await self.journal.match(receipts, self.now, 5.0)
 

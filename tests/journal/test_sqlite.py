@@ -38,7 +38,9 @@ class Errors:
 
 
 def message(id: str, text: str = "hello") -> Message:
-    return Message(source="", id=id, to="11987650000", text=text, digest=id.encode(), received_at=NOW, expires_at=NOW + 1000, routes=("smpp",))
+    return Message(
+        source="", id=id, to="11987650000", text=text, digest=id.encode(), received_at=NOW, expires_at=NOW + 1000, routes=("smpp",)
+    )
 
 
 def receipt(id: str) -> Receipt:
@@ -151,7 +153,7 @@ async def test_a_full_disk_is_waited_out_in_order_and_only_match_gives_up(journa
     small = journal.append([message("small")])
     with pytest.raises(JournalUnavailableError):
         await matched
-    assert not journal.available
+    assert bool(journal.available) is False
     assert not asyncio.ensure_future(small).done()
     connection.execute("PRAGMA max_page_count = 1000000")
     await asyncio.wait_for(asyncio.gather(big, small), 10)
@@ -165,7 +167,7 @@ async def test_a_lock_held_by_another_program_is_waited_out(journal: SqliteJourn
     connection_of(journal).execute("PRAGMA busy_timeout = 50")
     rude = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     rude.execute("BEGIN IMMEDIATE")
-    appended = asyncio.ensure_future(journal.append([message("a")]))  # type: ignore[arg-type] # it is a future
+    appended = asyncio.ensure_future(journal.append([message("a")]))
     with pytest.raises(JournalUnavailableError):
         await journal.match([receipt("x")], NOW, 0.1)
     assert not appended.done()
@@ -209,7 +211,7 @@ async def test_what_is_queued_at_close_is_committed(tmp_path: Path) -> None:
 
 async def test_results_come_in_the_order_of_the_calls(journal: SqliteJournal) -> None:
     done: list[int] = []
-    futures = [asyncio.ensure_future(journal.append([message(str(n))])) for n in range(600)]  # type: ignore[arg-type] # they are futures
+    futures = [asyncio.ensure_future(journal.append([message(str(n))])) for n in range(600)]
     for n, future in enumerate(futures):
         future.add_done_callback(lambda _, n=n: done.append(n))  # type: ignore[misc] # n is bound early
     await asyncio.gather(*futures)

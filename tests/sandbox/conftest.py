@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from gateway.sandbox.smsc import Smsc, SmscSettings
 from gateway.smpp import (
@@ -24,6 +25,12 @@ from gateway.smpp.stream import SmppStream, connect
 DEADLINE = 5.0  # s that any single expectation may take
 
 T = TypeVar("T", bound=SessionEvent)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests of the SMSC on both loops: their transports and timers differ."""
+    on_asyncio = {"asyncio": asyncio.new_event_loop}
+    return on_asyncio | {"uvloop": uvloop.new_event_loop} if item.path.name == "test_smsc.py" else on_asyncio
 
 
 class Esme:

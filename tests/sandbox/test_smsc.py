@@ -39,8 +39,6 @@ from gateway.smpp import (
 )
 from gateway.text import decode_inbound
 
-COMPANY = BindTransceiver(system_id="company", password="secret")
-
 
 def stat(pdu: DeliverSm) -> str | None:
     receipt = parse_receipt(pdu)

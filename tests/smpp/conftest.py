@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
+
 from gateway.smpp import BindTransceiver, CommandStatus, RequestReceived, Role, Session, SessionSettings, SessionState
 
 SETTINGS = SessionSettings(window=3, response_timeout=30.0, enquire_link_interval=60.0, enquire_link_timeout=5.0)

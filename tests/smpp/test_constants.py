@@ -2,6 +2,7 @@
 
 import smpplib.command_codes
 import smpplib.consts
+
 from gateway.smpp import CommandId, CommandStatus, MessageState, Npi, Tag, Ton, command_name, status_name
 
 

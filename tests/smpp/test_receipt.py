@@ -3,6 +3,9 @@
 from datetime import datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gateway.smpp import (
     DataCoding,
     DataSm,
@@ -14,8 +17,6 @@ from gateway.smpp import (
     parse_receipt,
     parse_receipt_date,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SPECIFICATION = (  # SMPP 3.4 appendix B
     b"id:0123456789 sub:001 dlvrd:001 submit date:2601151030 done date:2601151031 stat:DELIVRD err:000 Text:Ola mundo"
@@ -46,6 +47,11 @@ def test_esm_class_makes_a_receipt_also_with_udhi(esm_class: int, intermediate: 
     text = b"\x00" + SPECIFICATION if esm_class & EsmClass.UDHI else SPECIFICATION
     assert receipt(text, esm_class=esm_class).intermediate is intermediate
     assert receipt(text, esm_class=esm_class).message_id == "0123456789"
+
+
+def test_a_udhi_bit_over_a_plain_text_costs_nothing() -> None:
+    """Trap 19."""
+    assert receipt(esm_class=0x44).message_id == "0123456789"
 
 
 @pytest.mark.parametrize("esm_class", [0x00, 0x03, 0x40, 0x08, 0x10, 0x18])

@@ -1,6 +1,7 @@
 """Table 2-1 as data, and every (state, PDU) pair through a session in both directions."""
 
 import pytest
+
 from gateway.smpp import (
     LEGAL,
     BindReceiver,

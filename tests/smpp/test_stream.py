@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from gateway.smpp import (
     BindTransceiver,
     Bound,
@@ -49,10 +50,14 @@ class Inbox:
 
     async def wait_for(self, kind: type[T], count: int = 1) -> list[T]:
         async with asyncio.timeout(DEADLINE):
-            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+            while len(self.of(kind)) < count:
                 self._changed.clear()
                 await self._changed.wait()
-        return found
+        return self.of(kind)
+
+    def of(self, kind: type[T]) -> list[T]:
+        events: list[object] = [*self.events]
+        return [event for event in events if isinstance(event, kind)]
 
 
 class Smsc:
@@ -122,7 +127,12 @@ async def test_a_submit_sm_goes_there_and_its_response_comes_back(smsc: Smsc) ->
 async def test_what_is_sent_in_one_turn_arrives_and_is_answered_in_one_batch(smsc: Smsc) -> None:
     batches: list[int] = []
     stream, inbox = await bound(smsc)
-    stream._on_events = lambda events: (batches.append(len(events)), inbox(events))[1]
+
+    def on_events(events: list[SessionEvent]) -> None:
+        batches.append(len(events))
+        inbox(events)
+
+    stream._on_events = on_events
     for _ in range(20):
         stream.send(submit_sm())
     await inbox.wait_for(ResponseReceived, 20)
@@ -280,7 +290,7 @@ async def test_a_peer_that_does_not_read_stops_the_writer_and_is_cut_off_at_last
 async def test_a_refused_connection_is_an_os_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(OSError, match="refused|Connect"):
+        with pytest.raises(OSError, match=r"refused|Connect"):
             await connect("127.0.0.1", taken.getsockname()[1], session_settings=SETTINGS, timeout=DEADLINE, on_events=Inbox())
 
 

@@ -1,6 +1,7 @@
 """Optional parameters by type: reading never raises."""
 
 import pytest
+
 from gateway.smpp import (
     DataSm,
     DeliverSm,

@@ -3,11 +3,12 @@
 from math import inf
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gateway.smpp import SubmitSm, WindowFullError
 from gateway.smpp.constants import MAX_SEQUENCE_NUMBER
 from gateway.smpp.window import MEMORY_SECONDS, MEMORY_SLOTS, UNCOUNTED_LIMIT, Window
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def test_numbers_start_at_one_and_wrap_at_the_highest() -> None:

@@ -1,0 +1,337 @@
+"""The queue interface as documents, made from the types themselves: JSON Schemas, an AsyncAPI 3 document, and the generated pages.
+
+`python -m gateway.schema` writes config/gateway.example.toml, docs/configuration.md and docs/queue-interface.md anew; a test keeps them so.
+"""
+
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import gateway
+from gateway import config, message
+from gateway.broker import envelope, topics
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EVENTS: tuple[type[message.Event], ...] = typing.get_args(message.AnyEvent)
+REFS = "#/$defs/{name}"
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return every JSON Schema by name: submit, cancel, state, and event-<type>."""
+    return {
+        "submit": _submit(),
+        "cancel": _document(envelope.CancelRequest, "cancel"),
+        "state": _document(envelope.State, "state"),
+        **{f"event-{_tag(event)}": _document(event, f"event-{_tag(event)}") for event in EVENTS},
+    }
+
+
+def files(prefix: str) -> dict[str, str]:
+    """Return every document as a file: name -> text."""
+    found = {f"{name}.schema.json": _json(document) for name, document in schemas().items()}
+    return found | {"asyncapi.json": _json(asyncapi(prefix))}
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _tag(event: type[message.Event]) -> str:
+    return str(event.__struct_config__.tag)
+
+
+def _document(type_: type[msgspec.Struct], name: str) -> dict[str, Any]:
+    (schema,), definitions = msgspec.json.schema_components([type_], ref_template=REFS)
+    own = definitions.pop(schema["$ref"].rpartition("/")[2])
+    document: dict[str, Any] = {"$schema": DIALECT, "$id": f"urn:mensageiro:{name}:1", **own}
+    return document | ({"$defs": definitions} if definitions else {})
+
+
+def _submit() -> dict[str, Any]:
+    """Add what types cannot say: two ways to name one deadline exclude each other."""
+    document = _document(envelope.Submit, "submit")
+    document["not"] = {
+        "required": ["valid_for", "expires_at"],
+        "properties": {"valid_for": {"not": {"type": "null"}}, "expires_at": {"not": {"type": "null"}}},
+    }
+    return document
+
+
+# --- AsyncAPI ---------------------------------------------------------------------------------------------------------------------
+
+
+def asyncapi(prefix: str) -> dict[str, Any]:
+    """Return the AsyncAPI 3 document of the queue interface, as a producer or consumer sees the gateway."""
+    documents = {name: _inlined(document) for name, document in schemas().items()}
+    channels = {
+        **{name: _inbound(prefix, name) for name in ("submit", "cancel")},
+        **{f"event-{_tag(event)}": _outbound(topics.event(prefix, _tag(event), ""), f"event-{_tag(event)}") for event in EVENTS},
+        "state": {
+            **_channel(topics.gateway(prefix, "{instance}"), "state"),
+            "parameters": {"instance": {"description": "gateway.instance"}},
+        },
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Mensageiro queue interface",
+            "version": gateway.__version__,
+            "description": "Submit SMS by MQTT 5 and hear what became of them.",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": envelope.CONTENT_TYPE,
+        "channels": channels,
+        "operations": {name: _operation(name, "receive" if name in ("submit", "cancel") else "send") for name in channels},
+        "components": {"messages": {name: _message(name) for name in documents}, "schemas": documents},
+    }
+
+
+def _inbound(prefix: str, name: str) -> dict[str, Any]:
+    channel = _channel(f"{prefix}/{name}", name)
+    channel["description"] = f"Or {prefix}/{name}/<source>, 1 to 32 of a-z, 0-9 and -, to keep producers apart."
+    return channel
+
+
+def _outbound(address: str, name: str) -> dict[str, Any]:
+    channel = _channel(address, name)
+    channel["description"] = f"{address}/<source> where the message came from a source."
+    return channel
+
+
+def _channel(address: str, name: str) -> dict[str, Any]:
+    return {"address": address, "messages": {name: {"$ref": f"#/components/messages/{name}"}}}
+
+
+def _operation(name: str, action: str) -> dict[str, Any]:
+    retain = {"retain": True} if name == "state" else {}
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{name}"},
+        "bindings": {"mqtt": {"qos": 1, **retain, "bindingVersion": "0.2.0"}},
+    }
+
+
+def _message(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": name,
+        "contentType": envelope.CONTENT_TYPE,
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+    }
+    if name.startswith("event-"):
+        found["headers"] = _cloudevents(name.removeprefix("event-"))
+    return found
+
+
+def _cloudevents(type_: str) -> dict[str, Any]:
+    """CloudEvents 1.0 attributes, as MQTT user properties."""
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text,
+            "source": text,
+            "type": {"const": f"mensageiro.{type_}.v1"},
+            "time": text,
+            "subject": text,
+        },
+    }
+
+
+def _inlined(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Put definitions where they are used: references inside a component would point at the AsyncAPI document."""
+    definitions = document.get("$defs", {})
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return inline(definitions[node["$ref"].rpartition("/")[2]])
+            return {key: inline(value) for key, value in node.items() if key not in ("$defs", "$schema", "$id")}
+        return [inline(each) for each in node] if isinstance(node, list) else node
+
+    inlined: dict[str, Any] = inline(dict(document))
+    return inlined
+
+
+# --- The example configuration and its reference ----------------------------------------------------------------------------------
+
+_SECTIONS: Mapping[str, type[config.Section]] = {
+    "gateway": config.Gateway,
+    "broker": config.Broker,
+    "journal": config.Journal,
+    "carriers.smpp": config.Smpp,
+    "admin": config.Admin,
+    "log": config.Log,
+}
+
+
+class _Key(typing.NamedTuple):
+    """One key of the configuration, for people."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def _keys(section: type[config.Section]) -> Iterator[_Key]:
+    hints = typing.get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        yield _Key(field.encode_name, _toml(_default(field)), _meaning(hints[field.name]))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default_factory() if callable(field.default_factory) else field.default
+
+
+def _toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _meaning(annotation: Any) -> str:
+    metas = getattr(annotation, "__metadata__", ())
+    return " ".join(meta.description for meta in metas if isinstance(meta, msgspec.Meta) and meta.description)
+
+
+def example_config() -> str:
+    """Return config/gateway.example.toml: every key with its default and meaning, commented out but for what must be set."""
+    lines = ["# Every key of mensageiro, with its default. Generated: `make docs`. Uncomment what you change.", ""]
+    for name, section in _SECTIONS.items():
+        lines.append(f"[{name}]")
+        if name == "carriers.smpp":
+            lines.append('kind = "smpp"                      # the section\'s name is yours; several of a kind are several accounts')
+        lines += [*(_example_line(name, key) for key in _keys(section)), ""]
+    return "\n".join(lines)
+
+
+def _example_line(section: str, key: _Key) -> str:
+    required = {("carriers.smpp", "system_id"): '"your-user"', ("carriers.smpp", "password_file"): '"/etc/mensageiro/smpp.password"'}
+    value = required.get((section, key.name))
+    setting = f"{key.name} = {value}" if value else f"# {key.name} = {key.default}"
+    return f"{setting:<35} {'# ' + key.meaning if key.meaning else ''}".rstrip()
+
+
+def configuration_page() -> str:
+    """Return docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "<!-- Generated from gateway/config.py: `make docs`. -->",
+        "",
+        "One TOML file: `mensageiro run --config FILE`, or `MENSAGEIRO_CONFIG`. Times are seconds. Any key but a secret can be overridden",
+        "by the environment: `MENSAGEIRO_CARRIERS__SMPP__WINDOW=20`. A secret stands in the file, or in a file that `<key>_file` names,",
+        "never both; from the environment only as `..._FILE`. An unknown key, a wrong type or an impossible combination: exit code 2 and",
+        "one line that names the key.",
+        "",
+        "`mensageiro check-config` checks a file; `config/gateway.example.toml` shows every key.",
+    ]
+    for name, section in _SECTIONS.items():
+        lines += ["", f"## [{name}]", "", "| key | default | |", "| --- | --- | --- |"]
+        lines += [f"| `{key.name}` | `{key.default}` | {key.meaning.replace('|', '&#124;')} |" for key in _keys(section)]
+    return "\n".join(lines) + "\n"
+
+
+def interface_page() -> str:
+    """Return docs/queue-interface.md."""
+    lines = [
+        "# Queue interface",
+        "",
+        "<!-- Generated from gateway/broker/envelope.py and gateway/message.py: `make docs`. -->",
+        "",
+        "MQTT 5, QoS 1, JSON in UTF-8. `<prefix>` is `broker.topic_prefix` (`sms`). `mensageiro schema --out DIR` writes JSON Schemas and",
+        "an AsyncAPI 3 document.",
+        "",
+        "## Submit: `<prefix>/submit` or `<prefix>/submit/<source>`",
+        "",
+        "`<source>` names a producer, 1 to 32 of a-z, 0-9 and `-`; its events go to `.../<source>`. Unknown fields are refused. The same",
+        "`id` with the same content again is not sent again: its latest event is published again. With other content: `rejected`,",
+        "`duplicate_id`.",
+        "",
+        *_field_table(envelope.Submit),
+        "",
+        "## Cancel: `<prefix>/cancel` or `<prefix>/cancel/<source>`",
+        "",
+        *_field_table(envelope.CancelRequest),
+        "",
+        "## Events: `<prefix>/event/<type>` or `<prefix>/event/<type>/<source>`",
+        "",
+        "Every message ends in exactly one event with `final: true`; only a `receipt` with `late: true` or a `cancel_failed` may follow.",
+        "`event_id` is the same after any restart; an event may be published more than once: use it to tell repetitions. Order holds",
+        "within a message by `seq`.",
+    ]
+    for event in EVENTS:
+        lines += ["", f"### `{_tag(event)}`", "", (event.__doc__ or "").strip(), "", *_field_table(event)]
+    return "\n".join([*lines, "", *_states()]) + "\n"
+
+
+def _field_table(type_: type[msgspec.Struct]) -> list[str]:
+    hints = typing.get_type_hints(type_, include_extras=True)
+    rows = ["| field | type | default | |", "| --- | --- | --- | --- |"]
+    tag = type_.__struct_config__.tag
+    if tag:
+        rows.append(f'| `type` | `"{tag}"` | | |')
+    for field in msgspec.structs.fields(type_):
+        default = (
+            "required" if field.required else f"`{_toml(field.default_factory() if callable(field.default_factory) else field.default)}`"
+        )
+        hint = hints[field.name]
+        rows.append(f"| `{field.encode_name}` | {_type_name(hint)} | {default} | {_meaning(hint)} |")
+    return rows
+
+
+def _type_name(hint: Any) -> str:
+    """Name a type as JSON has it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(each) for each in arguments)
+    if origin is typing.Literal:
+        return " ".join(f"`{each}`" for each in arguments)
+    if origin is tuple:
+        return f"list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return "object of strings"
+    if isinstance(hint, type) and issubclass(hint, message.Reason):
+        return " ".join(f"`{each.value}`" for each in hint)
+    return {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}.get(hint, "RFC 3339")
+
+
+def _states() -> list[str]:
+    """Draw the table of transitions."""
+    lines = [
+        "## Where a message is with us",
+        "",
+        "The queue state and what moves it; an event in brackets is published.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> QUEUED",
+        "    [*] --> SCHEDULED",
+    ]
+    for (state, trigger), (after, event) in message.TRANSITIONS.items():
+        told = f" [{event.value}]" if event else ""
+        lines.append(f"    {state.name} --> {after.name}: {trigger.value}{told}")
+    return [*lines, "    DONE --> [*]", "```"]
+
+
+GENERATED = {
+    Path("config/gateway.example.toml"): example_config,
+    Path("docs/configuration.md"): configuration_page,
+    Path("docs/queue-interface.md"): interface_page,
+}
+
+
+def main() -> None:
+    """Write the generated files of this checkout."""
+    for path, text in GENERATED.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
