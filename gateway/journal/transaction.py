@@ -256,7 +256,7 @@ class Transaction:
 
     def _end(self, record: Record, trigger: Trigger, at: float) -> None:
         if self.memory.doubts:
-            self.memory.doubts -= self.run("DELETE FROM attempt WHERE message = ?", (record.row,))
+            self.memory.doubts -= self.run("DELETE FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
         wanted, record.cancel = record.cancel, 0
         if wanted and trigger is not Trigger.CANCELLED:
             self.move(record, Trigger.CANCEL_FAILED, at, reason="too_late", carrier=record.carrier)

@@ -191,10 +191,13 @@ async def test_every_message_ends_in_exactly_one_final_event(tmp_path: Path, see
     for number in range(300):
         await walk.step()
         if number % 75 == 74:
-            await walk.crash()
             check_kept_counts(walk)
+            await walk.crash()
     await walk.wind_down()
     check_kept_counts(walk)
+    connection = sqlite3.connect(walk.path)
+    assert connection.execute("SELECT * FROM attempt").fetchall() == [], "an attempt of what has ended"
+    connection.close()
     by_message: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in walk.events.values():
         if event.get("seq"):
