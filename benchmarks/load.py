@@ -371,12 +371,17 @@ def parse(arguments: list[str]) -> Options:
 async def main(options: Options) -> int:
     """Run once; 0 when every life ended."""
     load = Load(options)
-    await load.connect()
+    try:
+        await load.connect()
+    except OSError as error:  # TimeoutError and a refusal by the broker are OSErrors too
+        print(f"no connection to the broker: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     await load.run()
-    print(json.dumps(load.summary()))  # noqa: T201  # it is what this program is for
+    summary = load.summary()
+    print(json.dumps(summary))  # noqa: T201  # it is what this program is for
     if options.times:
         load.write_times(options.times)
-    return 0 if options.publish_only or not load.summary()["missing"] else 1
+    return 1 if summary["missing"] else 0
 
 
 if __name__ == "__main__":

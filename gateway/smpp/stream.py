@@ -40,6 +40,7 @@ class SmppStream(asyncio.Protocol):
         self._flush_scheduled = False
         self._unbind_when_idle = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0  # kept here, since uvloop's handle of a time that is past has no when()
         self._closed = self._loop.create_future()
         self.writable = False
         self.session = Session(role, settings, self._loop.time())
@@ -188,10 +189,10 @@ class SmppStream(asyncio.Protocol):
         if deadline is None:
             return
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer_due <= deadline:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick)
+        self._timer, self._timer_due = self._loop.call_at(deadline, self._tick), deadline
 
     def _tick(self) -> None:
         self._timer = None

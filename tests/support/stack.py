@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from aiomqtt import ProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tests.support.accounting import Event, read_ledger
+from tests.support.accounting import Audit, Event, audit, read_ledger
 from tests.support.mosquitto import Mosquitto
 
 START_TIMEOUT = 20.0
@@ -98,12 +99,23 @@ def _environment() -> dict[str, str]:
 class Stack:
     """A whole installation in a folder. Settings are overridden by `sections`, as in {"gateway": {"in_doubt": "resubmit"}}."""
 
-    def __init__(self, folder: Path, sections: Mapping[str, Mapping[str, Any]] = {}, sandbox: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sections: Mapping[str, Mapping[str, Any]] = {},
+        sandbox: tuple[str, ...] = (),
+        *,
+        persistence: bool = False,
+        state_dir: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.smpp_port, self.admin_port = free_port(), free_port()
-        self.state_dir = folder / "state"
+        self.state_dir = state_dir or folder / "state"
+        self._numbers: dict[str, str] = {}  # destination -> id
         self.ledger_path = folder / "ledger.jsonl"
-        self.broker = Mosquitto(folder / "mosquitto", options=("max_queued_messages 0", "max_inflight_messages 1000"))
+        self.broker = Mosquitto(
+            folder / "mosquitto", persistence=persistence, options=("max_queued_messages 0", "max_inflight_messages 1000")
+        )
         self.sections = sections
         self.sandbox = Process(
             folder / "sandbox.log",
@@ -225,6 +237,22 @@ class Stack:
                 f"{len(missing)} of {len(wanted)} without a final event, as {story}\n{self.gateway.output[-3000:]}"
             ) from None
 
+    def payload(self, number: int, tail: str = "9999", **fields: Any) -> dict[str, Any]:
+        """Make a submit payload with an id and a destination of its own, whose last four digits are `tail`."""
+        area, middle = 11 + number // 9000 % 9, 1000 + number % 9000
+        to = f"{area}9{middle}{tail}"
+        payload = {"id": f"m{number}", "to": to, "text": f"Mensagem numero {number}"} | fields
+        self._numbers[f"55{to}"] = payload["id"]
+        return payload
+
+    def taken(self) -> Counter[str]:
+        """Count how often the provider took each id that `payload` made."""
+        return Counter(self._numbers[entry["to"]] for entry in self.ledger())
+
+    def audit(self) -> Audit:
+        """Audit every id that `payload` made."""
+        return audit(list(self._numbers.values()), self.events, self.taken())
+
     def ledger(self) -> list[dict[str, Any]]:
         """Read what the provider took."""
         return read_ledger(self.ledger_path)
@@ -242,7 +270,7 @@ class Stack:
 
     async def _consume(self) -> None:
         """Collect every event, over restarts of the broker, in a session of its own."""
-        session = Properties(1)  # CONNECT
+        session = Properties(1)  # type: ignore[no-untyped-call] # CONNECT
         session.SessionExpiryInterval = 3600
         while True:
             with suppress(aiomqtt.MqttError, OSError):
