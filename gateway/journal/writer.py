@@ -99,7 +99,7 @@ class Writer:
         self._records: dict[int, Record] = {}  # live messages as they are in the database: read once, not at every step
         self._wakeup = threading.Condition()
         self._idle = False
-        self._stopping = False
+        self._stopping = threading.Event()
         self._broken: str | None = None
         self._thread = threading.Thread(target=self._main, name="journal-writer", daemon=True)
 
@@ -123,7 +123,7 @@ class Writer:
     async def stop(self) -> None:
         """Commit what is queued, and end the thread."""
         with self._wakeup:
-            self._stopping = True
+            self._stopping.set()
             self._wakeup.notify()
         await asyncio.to_thread(self._thread.join)
         self._deliver_failures(
@@ -133,26 +133,27 @@ class Writer:
     # On the writer's thread from here on.
 
     def _main(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # a bug here must not leave the daemon waiting for ever
+            log.exception("journal_writer_failed")
+            self._break(f"{type(error).__name__}: {error}", [])
+
+    def _work(self) -> None:
         last = 0.0
-        while self._wait_for_work():
+        while self._broken is None and self._wait_for_work():
             pause = last + self._interval - time.monotonic()
-            if pause > 0 and not self._stopping and len(self._queue) < MAX_OPERATIONS:
-                time.sleep(pause)
+            if pause > 0 and len(self._queue) < MAX_OPERATIONS:
+                self._stopping.wait(pause)
             last = time.monotonic()
-            try:
-                self._commit_group(self._take())
-            except Exception as error:
-                log.exception("journal_writer_failed")
-                self._break(f"{type(error).__name__}: {error}", [])
-            if self._broken is not None:
-                return
+            self._commit_group(self._take())
 
     def _wait_for_work(self) -> bool:
         if self._queue:
             return True
         with self._wakeup:
             self._idle = True
-            while not self._queue and not self._stopping:
+            while not self._queue and not self._stopping.is_set():
                 self._wakeup.wait()
             self._idle = False
         return bool(self._queue)
@@ -174,7 +175,7 @@ class Writer:
                     self._break(_describe(error), group)
                     return
                 self._unavailable(error)
-                if self._stopping and time.monotonic() - started > _CLOSE_PATIENCE:
+                if self._stopping.is_set() and time.monotonic() - started > _CLOSE_PATIENCE:
                     self._deliver_failures(group + self._drain(), JournalUnavailableError(_describe(error)))
                     return
                 group = self._wait_out(group, pause)
