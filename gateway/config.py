@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -342,13 +342,19 @@ def _refuse_secret_in_environment(environment: Mapping[str, str]) -> None:
 
 
 def _override(document: dict[str, Any], path: list[str], value: str) -> None:
-    """Put `value` at `path`, read as TOML where it is TOML ("20", "true", '["a"]'), else as a string."""
+    """Put `value` at `path`, read as TOML ("20", "true", '["a"]') unless the key holds text."""
     table = document
     for step in path[:-1]:
         table = table.setdefault(step, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{'.'.join(path)}: {step} is no section")
-    table[path[-1]] = _literal(value) if not isinstance(table.get(path[-1]), str) else value
+    table[path[-1]] = value if _holds_text(path) else _literal(value)
+
+
+def _holds_text(path: list[str]) -> bool:
+    section = Smpp if path[0] == "carriers" else SECTIONS.get(path[0])
+    hint = get_type_hints(section).get(path[-1], str) if section else str
+    return hint is str or get_origin(hint) is Literal
 
 
 def _literal(value: str) -> Any:

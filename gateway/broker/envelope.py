@@ -4,6 +4,7 @@
 checks shape and ranges only: what a number or a sender is worth is `ingest`'s to say.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -138,12 +139,18 @@ def _cloudevents(payload: bytes) -> tuple[tuple[str, str], ...]:
     return attributes if event.id is None else (*attributes, ("subject", event.id))
 
 
+_FIELD_NAME = re.compile(r"`[A-Za-z_]{1,40}`")  # one that cannot be a number or a text that went astray
+
+
 def _explain(error: Exception) -> str:
     """Say which field is wrong and why, without its value: msgspec quotes none but enum values and unknown keys."""
     if isinstance(error, msgspec.ValidationError):
         what, _, where = str(error).partition(" - at `$")
         field = where.removesuffix("`").lstrip(".")
-        what = what if "Invalid enum value" not in what else "is none of the values that are allowed"
+        if "Invalid enum value" in what:
+            what = "is none of the values that are allowed"
+        elif "unknown field" in what and not _FIELD_NAME.search(what):
+            what = "Object contains an unknown field"
         return f"{field}: {what[0].lower()}{what[1:]}" if field else what
     if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
         return "payload: is not UTF-8"

@@ -1,0 +1,55 @@
+"""Which carrier may take which messages."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dispatch.routing import Health, chosen, routes_of, subsets
+
+UP = Health(usable=True)
+
+
+def down(since: float) -> Health:
+    return Health(usable=False, unusable_since=since)
+
+
+def test_the_first_choice_gets_everything_while_it_can_be_used() -> None:
+    assert chosen(("smpp", "http"), {"smpp": UP, "http": UP}, 0.0, 30.0) == "smpp"
+
+
+def test_the_next_one_takes_over_only_after_a_while() -> None:
+    health = {"smpp": down(100.0), "http": UP}
+    assert chosen(("smpp", "http"), health, 129.9, 30.0) is None
+    assert chosen(("smpp", "http"), health, 130.0, 30.0) == "http"
+
+
+def test_the_first_choice_is_back_at_once() -> None:
+    assert chosen(("smpp", "http"), {"smpp": UP, "http": UP}, 500.0, 30.0) == "smpp"
+
+
+def test_a_message_that_only_one_carrier_can_carry_waits_for_it() -> None:
+    assert chosen(("smpp",), {"smpp": down(0.0), "http": UP}, 1e9, 30.0) is None
+
+
+def test_a_carrier_that_is_not_configured_any_more_is_skipped() -> None:
+    assert chosen(("gone", "smpp"), {"smpp": UP}, 0.0, 30.0) == "smpp"
+    assert chosen(("gone",), {"smpp": UP}, 0.0, 30.0) is None
+
+
+def test_subsets_keep_the_order_of_preference() -> None:
+    assert subsets(("a", "b", "c")) == {("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")}
+
+
+NAMES = ("a", "b", "c")
+healths = st.fixed_dictionaries({name: st.one_of(st.just(UP), st.floats(0, 100).map(down)) for name in NAMES})
+
+
+@given(st.permutations(NAMES).map(tuple), healths, st.floats(0, 200))
+def test_a_route_never_has_two_carriers_and_never_an_early_change(route: tuple[str, ...], health: dict[str, Health], now: float) -> None:
+    takers = [name for name in NAMES if routes_of(name, [route], health, now, 30.0)]
+    assert len(takers) <= 1
+    if takers:
+        better = route[: route.index(takers[0])]
+        assert health[takers[0]].usable
+        assert all(not health[name].usable and now - health[name].unusable_since >= 30.0 for name in better)
+    else:
+        assert not health[route[0]].usable
