@@ -98,7 +98,7 @@ async def run(folder: str, lives: int, batch: int) -> None:
             group.create_task(worker())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     await journal.close()
-    print(  # noqa: T201 - it is what this program is for
+    print(
         f"{lives} lives, batches of {batch}: {cpu / lives * 1e6:.1f} us CPU a life, {lives / wall:,.0f} lives/s, "
         f"{observer.rows / wall:,.0f} rows/s, {observer.rows / observer.commits:.0f} rows a commit"
     )

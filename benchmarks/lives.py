@@ -95,7 +95,7 @@ class Process:
         self.name = name
         self._log = folder / f"{name}.log"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)  # noqa: S603  # our own commands
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)  # our own commands
         if cores:
             os.sched_setaffinity(self._process.pid, cores)
 
@@ -177,7 +177,7 @@ class Bench:
     def load(self, *arguments: str, timeout: float) -> dict[str, Any]:
         """Run the load to its end; return its sums."""
         command = [sys.executable, str(HERE / "load.py"), "--port", str(self.mqtt), "--timeout", str(timeout), *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True)  # noqa: S603  # our own commands
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True)  # our own commands
         if OTHER_CORES:
             os.sched_setaffinity(process.pid, OTHER_CORES)
         output, _ = process.communicate(timeout=timeout + 60)
@@ -358,7 +358,9 @@ def work_folder(kept: Path | None) -> Iterator[Path]:
         kept.mkdir(parents=True, exist_ok=True)
         yield kept
         return
-    with tempfile.TemporaryDirectory(prefix="mensageiro-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:  # noqa: S108  # a random name within it
+    with tempfile.TemporaryDirectory(
+        prefix="mensageiro-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")
+    ) as folder:  # a random name within it
         yield Path(folder)
 
 
@@ -389,13 +391,13 @@ def main() -> int:
         try:
             rows = measure_queued(bench) if options.queued else measure_lives(bench)
         except Failure as failure:
-            print(failure, file=sys.stderr)  # noqa: T201  # a command line program
+            print(failure, file=sys.stderr)  # a command line program
             return 1
         finally:
             bench.stop()
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")  # noqa: T201
+        print(f"{name:<{width}}  {value}")
     return 0
 
 

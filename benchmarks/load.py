@@ -374,11 +374,11 @@ async def main(options: Options) -> int:
     try:
         await load.connect()
     except OSError as error:  # TimeoutError and a refusal by the broker are OSErrors too
-        print(f"no connection to the broker: {error}", file=sys.stderr)  # noqa: T201
+        print(f"no connection to the broker: {error}", file=sys.stderr)
         return 2
     await load.run()
     summary = load.summary()
-    print(json.dumps(summary))  # noqa: T201  # it is what this program is for
+    print(json.dumps(summary))  # it is what this program is for
     if options.times:
         load.write_times(options.times)
     return 1 if summary["missing"] else 0
