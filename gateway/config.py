@@ -1,8 +1,9 @@
 """Typed settings: one TOML file, overridden by the environment, checked whole before anything starts.
 
 `load()` reads the file that `--config` or MENSAGEIRO_CONFIG names. A key is overridden by MENSAGEIRO_<SECTION>__<KEY>, as in
-MENSAGEIRO_CARRIERS__SMPP__WINDOW=20. Secrets never come from the environment: they stand in the file, or in a file that `<key>_file`
-names (which may come from the environment). Every mistake is a `ConfigError` of one line that begins with the key's path.
+MENSAGEIRO_CARRIERS__SMPP__WINDOW=20: as it stands where the key holds text, else read as TOML. Secrets never come from the environment:
+they stand in the file, or in a file that `<key>_file` names (which may come from the environment). Every mistake is a `ConfigError` of one
+line that begins with the key's path.
 
 A default and its meaning stand on the field; `config/gateway.example.toml` is generated from them.
 """
@@ -27,17 +28,23 @@ SECRETS = ("password", "user", "token")
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. Its text begins with the path of the key."""
+    """The configuration cannot be used. Its text is one line and begins with the path of the key."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else " " for letter in text))
 
 
-Seconds = Annotated[float, Meta(gt=0)]
-Delay = Annotated[float, Meta(ge=0)]
-Rate = Annotated[float, Meta(ge=0)]
+FOREVER = 1e9  # s: so that no deadline is infinite; TOML knows `inf`
+Seconds = Annotated[float, Meta(gt=0, le=FOREVER)]
+Delay = Annotated[float, Meta(ge=0, le=FOREVER)]
+Rate = Annotated[float, Meta(ge=0, le=1e6)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 TonNpi = Annotated[int, Meta(ge=0, le=255)]
 NAME = r"[A-Za-z0-9_-]{1,32}"
-Name = Annotated[str, Meta(pattern=f"^{NAME}$")]
+Name = Annotated[str, Meta(pattern=rf"^{NAME}$(?!\n)")]  # Python's $ admits a line feed after it
+Given = Annotated[str, Meta(min_length=1)]
+TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
 T = TypeVar("T")
 
 
@@ -59,7 +66,7 @@ class Gateway(Section, frozen=True):
     """[gateway]"""
 
     instance: Annotated[Name, _help("fixed, not the host's name: the broker session and the journal belong to it")] = "mensageiro"
-    state_dir: Annotated[str, _help("where the journal, its lock and the control socket live")] = "/var/lib/mensageiro"
+    state_dir: Annotated[Given, _help("where the journal, its lock and the control socket live")] = "/var/lib/mensageiro"
     time_zone: Annotated[str, _help("of the provider's dates")] = "America/Sao_Paulo"
     routes: Annotated[tuple[str, ...], _help("carriers by name, in order of preference; names not configured are skipped")] = (
         "smpp",
@@ -89,7 +96,7 @@ class Broker(Section, frozen=True):
     password: Annotated[str, _help("or password_file")] = ""
     password_file: str = ""
     client_id: Annotated[str, _help('"" = mensageiro-<instance>')] = ""
-    topic_prefix: Annotated[str, Meta(pattern=r"^[^/+#$\x00][^+#\x00]*[^/+#\x00]$|^[^/+#$\x00]$")] = "sms"
+    topic_prefix: Annotated[str, Meta(pattern=TOPIC_PREFIX)] = "sms"
     shared_group: Annotated[str, _help('"" = plain subscription; a group needs a PostgreSQL journal')] = ""
     receive_maximum: Annotated[int, Meta(ge=1, le=65535)] = 1000
     session_expiry: Annotated[int, Meta(ge=0, le=4294967295), _help("s that the broker keeps our session and what queues in it")] = 604800
@@ -103,6 +110,12 @@ class Broker(Section, frozen=True):
         parts = _url(self.url, "url", ("mqtt", "mqtts"))
         if parts.username or parts.password:
             raise ValueError("url: credentials belong in username and password_file")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("url: has more than a host and a port")
+        if self.ca_file and parts.scheme != "mqtts":
+            raise ValueError("ca_file: is set, but url is not mqtts://")
+        if not all(_is_topic_filter(each) for each in self.response_topics):
+            raise ValueError("response_topics: + and # stand for whole levels, and # only for the last")
         _either(self.password, self.password_file, "password")
 
 
@@ -123,7 +136,7 @@ class Journal(Section, frozen=True):
 class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
     """[carriers.<name>] with kind = "smpp" """
 
-    host: str = "url.com.br"
+    host: Given = "url.com.br"
     port: Port = 9500
     system_id: Annotated[str, Meta(max_length=15)] = ""
     password: Annotated[str, _help("or password_file")] = ""
@@ -137,7 +150,10 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
     dest_ton: TonNpi = 1
     dest_npi: TonNpi = 1
     number_format: Annotated[Literal["international", "national"], _help("international (55...) | national")] = "international"
-    kinds: Annotated[tuple[Kind, ...], _help("what this account can send; SMPP has no way to ask for a short code")] = ("common", "flash")
+    kinds: Annotated[tuple[Kind, ...], Meta(min_length=1), _help("what this account can send; SMPP has no way to ask for a short code")] = (
+        "common",
+        "flash",
+    )
     window: Annotated[int, Meta(ge=1, le=10000), _help("unanswered submit_sm a session")] = 50
     max_rate: Annotated[Rate, _help("submit_sm PDUs a second over all binds; 0 = no limit")] = 100.0
     enquire_link_interval: Seconds = 30.0
@@ -235,7 +251,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and an integer of thousands of digits
         raise ConfigError(f"{path}: is not TOML: {error}") from None
     return parse(document, environment)
 
@@ -284,20 +300,20 @@ def secret(value: str, file: str, path: str) -> str:
 def check(config: Config) -> None:
     """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
     secret(config.broker.password, config.broker.password_file, "broker.password")
-    _readable(config.broker.ca_file, "broker.ca_file")
+    _pem(config.broker.ca_file, "broker.ca_file")
     for name, carrier in config.carriers.items():
         password = secret(carrier.password, carrier.password_file, f"carriers.{name}.password")
         if len(password.encode()) > 64:
             raise ConfigError(f"carriers.{name}.password: is longer than 64 characters")
         for key in ("ca_file", "cert_file", "key_file"):
-            _readable(getattr(carrier, key), f"carriers.{name}.{key}")
+            _pem(getattr(carrier, key), f"carriers.{name}.{key}")
 
 
 def address(listen: str, key: str) -> tuple[str, int]:
     """Split "host:port" or "[v6]:port". Raises ValueError that begins with `key`."""
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(f"{key}: needs address:port")
     if host != "localhost":
         try:
@@ -313,14 +329,19 @@ def _either(value: str, file: str, key: str) -> None:
 
 
 def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
-    parts = urlsplit(url)
     try:
-        usable = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"{key}: needs {' or '.join(f'{scheme}://' for scheme in schemes)}host[:port]")
-    return parts
+        parts = urlsplit(url)
+        if parts.scheme in schemes and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # half an IPv6 address, or a port beyond 65535
+        pass
+    raise ValueError(f"{key}: needs {' or '.join(f'{scheme}://' for scheme in schemes)}host[:port]")
+
+
+def _is_topic_filter(text: str) -> bool:
+    """Say whether it is well formed: + and # stand alone in a level, # in the last. MQTT 5 s4.7.1"""
+    *levels, last = text.split("/")
+    return text != "" and all(level == "+" or not set(level) & {"+", "#", "\0"} for level in (*levels, last if last != "#" else "+"))
 
 
 def _zone(name: str) -> None:
@@ -330,9 +351,15 @@ def _zone(name: str) -> None:
         raise ValueError("time_zone: is no time zone that this machine knows") from None
 
 
-def _readable(file: str, path: str) -> None:
-    if file and not os.access(file, os.R_OK):
-        raise ConfigError(f"{path}: cannot read {file}")
+def _pem(file: str, path: str) -> None:
+    if not file:
+        return
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read {file}: {error.strerror}") from None
+    if b"-----BEGIN " not in content:
+        raise ConfigError(f"{path}: {file} is no PEM file")
 
 
 def _refuse_secret_in_environment(environment: Mapping[str, str]) -> None:
@@ -345,10 +372,15 @@ def _override(document: dict[str, Any], path: list[str], value: str) -> None:
     """Put `value` at `path`, read as TOML ("20", "true", '["a"]') unless the key holds text."""
     table = document
     for step in path[:-1]:
-        table = table.setdefault(step, {})
+        table = table.setdefault(_as_written(table, step), {})
         if not isinstance(table, dict):
             raise ConfigError(f"{'.'.join(path)}: {step} is no section")
     table[path[-1]] = value if _holds_text(path) else _literal(value)
+
+
+def _as_written(table: dict[str, Any], step: str) -> str:
+    """Find a carrier whose name has capitals: names in the environment have lost theirs."""
+    return next((key for key in table if key.lower() == step), step)
 
 
 def _holds_text(path: list[str]) -> bool:
@@ -359,9 +391,10 @@ def _holds_text(path: list[str]) -> bool:
 
 def _literal(value: str) -> Any:
     try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {value}")
+    except ValueError:
         return value
+    return found["value"] if len(found) == 1 else value
 
 
 def _table(value: Any, path: str) -> dict[str, Any]:
@@ -391,7 +424,7 @@ def _one_line(text: str, path: str) -> str:
     """Turn "Expected `int` - at `$.window`" into "carriers.smpp.window: expected `int`", and "password: why" likewise."""
     what, _, where = text.partition(" - at `$")
     path += where.removesuffix("`")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
     if unknown:
         return f"{path}.{unknown[1]}: is no key that this section knows"
     if re.match(r"[a-z_]+: ", what):

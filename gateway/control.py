@@ -1,7 +1,7 @@
 """The control socket: the queue commands of the command line, answered by the running daemon.
 
 `<state_dir>/control.sock`, mode 0600. One request a connection: a line of JSON {"command": ..., "selection": {...}, ...}, one line back,
-{"ok": result} or {"error": text}. The same `run()` serves a command where no daemon runs and the journal is opened for it alone.
+{"ok": result} or {"error": text}. `read` serves the commands that only read where no daemon runs, too.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.journal.base import Bells, Journal, JournalUnavailableError, Selection, Stats
+from gateway.journal.base import Bells, Journal, JournalBrokenError, JournalUnavailableError, Selection, Stats
+from gateway.message import QueueState
 
 LINE_LIMIT = 1 << 20
 DEADLINE = 30.0
@@ -74,7 +75,7 @@ class Control:
             if request.command == "ready":
                 return {"ok": self._readiness()}
             return {"ok": await execute(self._journal, request, self._clock())}
-        except (msgspec.DecodeError, ControlError, JournalUnavailableError) as error:
+        except (msgspec.DecodeError, ControlError, JournalUnavailableError, JournalBrokenError) as error:
             return {"error": str(error)}
         finally:
             self._bells.ring()
@@ -115,6 +116,8 @@ async def read(journal: Readable, request: Request) -> object:
 async def execute(journal: Journal, request: Request, now: float) -> object:
     """Carry a command out. Raises ControlError for one that makes no sense."""
     selection = request.selection
+    if selection.state is not None and selection.state.upper() not in QueueState.__members__:
+        raise ControlError(f"no such state; one of {', '.join(QueueState.__members__).lower()}")
     match request.command:
         case "hold":
             return await journal.hold(selection)

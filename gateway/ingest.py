@@ -22,6 +22,7 @@ from gateway.msisdn import InvalidNumberError, InvalidSenderError, parse, parse_
 
 RAW_LIMIT = 2048  # octets of a refused payload that are kept
 VALIDITY_LIMIT = 172800.0  # s: the provider takes no longer validity
+SCHEDULE_LIMIT = 366 * 86400.0  # s: what lies further ahead is a slip of the pen, and would wait here for ever
 
 log = structlog.get_logger()
 
@@ -124,15 +125,19 @@ class Reader:
         return msgspec.structs.replace(message, routes=routes, parts=parts)
 
     def _times(self, submit: envelope.Submit, expiry: int | None, now: float) -> tuple[float | None, float]:
-        """Say when it is due and when it expires, from the later of receipt and schedule."""
-        schedule_at = submit.schedule_at.timestamp() if submit.schedule_at else None
-        begin = max(now, schedule_at or now)
+        """Say when it is due and when it expires: durations count from the later of receipt and schedule."""
+        schedule_at = submit.schedule_at.timestamp() if submit.schedule_at else now
+        begin = max(now, schedule_at)
         valid_for = submit.valid_for if submit.valid_for is not None else self._rules.default_valid_for
         expires_at = submit.expires_at.timestamp() if submit.expires_at else begin + valid_for
+        if begin > now + SCHEDULE_LIMIT:
+            raise _RefusedError(Reason.INVALID_SCHEDULE, "schedule_at: lies more than a year ahead")
+        if begin > now and expires_at <= begin:
+            raise _RefusedError(Reason.INVALID_SCHEDULE, "expires_at: must be later than schedule_at")
         limits = [expires_at, begin + VALIDITY_LIMIT]
         if expiry is not None:
-            limits.append(now + expiry)
-        return (schedule_at if schedule_at and schedule_at > now else None), min(limits)
+            limits.append(begin + expiry)
+        return (begin if begin > now else None), min(limits)
 
     def _response_topic(self, publish: Inbound) -> str | None:
         if publish.response_topic is None or not self._rules.response_topics:
@@ -180,7 +185,7 @@ class Reader:
         )
 
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(order="deterministic")  # the order of keys is no content
 
 
 def _digest(content: bytes) -> bytes:

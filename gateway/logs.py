@@ -1,4 +1,4 @@
-"""Set structured logging up: one line an event, JSON or for a terminal. What may be logged is each caller's care; see style.md, rule 11."""
+"""Set logging up: one line an event, JSON or for a terminal, also for what libraries log. What may be logged is each caller's care."""
 
 import logging
 import sys
@@ -12,21 +12,28 @@ Level = Literal["debug", "info", "warning", "error"]
 def configure(level: Level, format: Literal["json", "console", "auto"], stream: TextIO = sys.stderr) -> None:
     """Send every log line of the process to `stream`; "auto" writes for people on a terminal, else JSON."""
     people = format == "console" or (format == "auto" and stream.isatty())
-    renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if people else structlog.processors.JSONRenderer()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending = _for_people(stream) if people else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer() if not people else _keep,
-            renderer,
-        ],
+        processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s", force=True)
+    libraries = logging.StreamHandler(stream)
+    libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries], force=True)
 
 
-def _keep(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event
+def _for_people(stream: TextIO) -> list[structlog.typing.Processor]:
+    # A traceback with local variables, structlog's default, would tell texts and numbers.
+    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)]

@@ -461,8 +461,9 @@ AnyEvent = AcceptedEvent | RejectedEvent | ReceiptEvent | ReplyEvent | InDoubtEv
 
 
 def rfc3339(timestamp: float) -> str:
-    """Write Unix seconds as RFC 3339 in UTC with milliseconds: "2026-11-23T12:00:00.000Z"."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(timestamp * 1000) % 1000:03d}Z"
+    """Write Unix seconds as RFC 3339 in UTC, to the nearest millisecond: "2026-11-23T12:00:00.000Z"."""
+    second, millisecond = divmod(round(timestamp * 1000), 1000)
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond:03d}Z"
 
 
 def event_id(source: str, id: str, seq: int) -> str:

@@ -33,9 +33,10 @@ class Publish:
         *,
         topic_prefix: str,
         cloudevents: bool,
+        retry_refused: float = RETRY_REFUSED,
     ) -> None:
         self._broker, self._journal, self._metrics, self._bells, self._clock = broker, journal, metrics, bells, clock
-        self._prefix, self._cloudevents = topic_prefix, cloudevents
+        self._prefix, self._cloudevents, self._retry_refused = topic_prefix, cloudevents, retry_refused
         self._cursor = 0
         self._in_flight: set[int] = set()
         self._again = False  # rows below the cursor wait
@@ -65,14 +66,13 @@ class Publish:
             if not rows:
                 await self._bells.outbox.wait()
                 continue
-            self._cursor = rows[-1].row
-            self._publish([row for row in rows if row.row not in self._in_flight])
+            self._publish(rows)
 
     def _publish(self, rows: Sequence[OutboxRow]) -> None:
         """Send as much as the credit of this moment admits; it may have shrunk while the rows were read."""
-        admitted = rows[: self._broker.credit]
-        if len(admitted) < len(rows):
-            self._again = True
+        waiting = [row for row in rows if row.row not in self._in_flight]
+        admitted, left = waiting[: self._broker.credit], waiting[self._broker.credit :]
+        self._cursor = left[0].row - 1 if left else rows[-1].row
         self._in_flight.update(row.row for row in admitted)
         self._broker.publish([self._outbound(row) for row in admitted])
 
@@ -123,6 +123,6 @@ class Publish:
     async def _come_back(self) -> None:
         """Read again, now and then, what was refused."""
         while True:
-            await asyncio.sleep(RETRY_REFUSED)
+            await asyncio.sleep(self._retry_refused)
             self._again = True
             self._bells.outbox.set()

@@ -1,9 +1,10 @@
 """The payload schemas of the queue: JSON -> what a producer asks, and an event -> a PUBLISH with its CloudEvents attributes.
 
 `Submit` and `CancelRequest` are the payloads as producers write them; `mensageiro schema` draws the JSON Schemas from these types. Decoding
-checks shape and ranges only: what a number or a sender is worth is `ingest`'s to say.
+checks shape and ranges only: what a number or a sender is worth is `ingest`'s to say. Of a key that stands twice, the last counts.
 """
 
+import contextlib
 import re
 from datetime import datetime
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ from gateway.message import EncodingWish, InDoubtPolicy, Kind
 METADATA_LIMIT = 1024  # octets, names and values together
 CONTENT_TYPE = "application/json"
 
-MessageId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 . _ : -, unique per source")]
+MessageId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)", description="1 to 64 of A-Z a-z 0-9 . _ : -, unique per source")]
 
 
 class PayloadError(Exception):
@@ -55,8 +56,7 @@ class Submit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise ValueError(f"{name} needs a zone")
-        if self.metadata and sum(len(key.encode()) + len(value.encode()) for key, value in self.metadata.items()) > METADATA_LIMIT:
-            raise ValueError(f"metadata is larger than {METADATA_LIMIT} octets")
+        _check_size(self.metadata)
 
 
 class CancelRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -73,11 +73,24 @@ class State(msgspec.Struct, kw_only=True):
     time: str
 
 
-class _Identity(msgspec.Struct):
-    """What of a refused payload can still be told: who it was."""
+class _Id(msgspec.Struct):
+    """Who a refused payload was."""
 
     id: MessageId | None = None
+
+
+class _Metadata(msgspec.Struct):
+    """What its producer wants back."""
+
     metadata: Annotated[dict[str, str], Meta(max_length=16)] = {}
+
+    def __post_init__(self) -> None:
+        _check_size(self.metadata)
+
+
+def _check_size(metadata: dict[str, str]) -> None:
+    if metadata and sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > METADATA_LIMIT:
+        raise ValueError(f"metadata is larger than {METADATA_LIMIT} octets")
 
 
 class _Attributes(msgspec.Struct):
@@ -92,15 +105,17 @@ class _Attributes(msgspec.Struct):
 
 _submit = msgspec.json.Decoder(Submit)
 _cancel = msgspec.json.Decoder(CancelRequest)
-_identity = msgspec.json.Decoder(_Identity)
+_id = msgspec.json.Decoder(_Id)
+_metadata = msgspec.json.Decoder(_Metadata)
 _attributes = msgspec.json.Decoder(_Attributes)
+_NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_submit(payload: bytes) -> Submit:
     """Read a submit payload. Raises PayloadError."""
     try:
         return _submit.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NOT_DECODED as error:
         raise PayloadError(_explain(error)) from None
 
 
@@ -108,17 +123,19 @@ def decode_cancel(payload: bytes) -> CancelRequest:
     """Read a cancel payload. Raises PayloadError."""
     try:
         return _cancel.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NOT_DECODED as error:
         raise PayloadError(_explain(error)) from None
 
 
 def identity(payload: bytes) -> tuple[str | None, dict[str, str]]:
-    """Find id and metadata in a payload that is otherwise refused; (None, {}) where they are not well formed."""
-    try:
-        found = _identity.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, {}
-    return found.id, found.metadata
+    """Find id and metadata in a payload that is otherwise refused; None and {} where they are not well formed."""
+    id: str | None = None
+    metadata: dict[str, str] = {}
+    with contextlib.suppress(*_NOT_DECODED):
+        id = _id.decode(payload).id
+    with contextlib.suppress(*_NOT_DECODED):
+        metadata = _metadata.decode(payload).metadata
+    return id, metadata
 
 
 def outbound(token: int, topic: str, payload: bytes, *, cloudevents: bool, correlation: bytes | None = None) -> Outbound:
@@ -139,18 +156,19 @@ def _cloudevents(payload: bytes) -> tuple[tuple[str, str], ...]:
     return attributes if event.id is None else (*attributes, ("subject", event.id))
 
 
-_FIELD_NAME = re.compile(r"`[A-Za-z_]{1,40}`")  # one that cannot be a number or a text that went astray
+_UNKNOWN_FIELD = "Object contains unknown field"
+_NAMED = re.compile(f"{_UNKNOWN_FIELD} `[A-Za-z_]{{1,40}}`")  # one that cannot be a number or a text that went astray
 
 
 def _explain(error: Exception) -> str:
     """Say which field is wrong and why, without its value: msgspec quotes none but enum values and unknown keys."""
     if isinstance(error, msgspec.ValidationError):
-        what, _, where = str(error).partition(" - at `$")
+        text = str(error)
+        if text.startswith(_UNKNOWN_FIELD):
+            return text if _NAMED.fullmatch(text) else "Object contains an unknown field"
+        what, _, where = text.partition(" - at `$")
         field = where.removesuffix("`").lstrip(".")
-        if "Invalid enum value" in what:
-            what = "is none of the values that are allowed"
-        elif "unknown field" in what and not _FIELD_NAME.search(what):
-            what = "Object contains an unknown field"
+        what = what if "Invalid enum value" not in what else "is none of the values that are allowed"
         return f"{field}: {what[0].lower()}{what[1:]}" if field else what
     if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
         return "payload: is not UTF-8"

@@ -54,9 +54,9 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 
 def response_topic_fault(topic: str, prefix: str, allowed: Sequence[str]) -> str | None:
-    """Say why a Response Topic may not be used; None where it may. A wildcard in one makes a broker end our connection."""
-    if not topic or any(letter in topic for letter in "+#\0"):
-        return "has wildcards or is empty"
+    """Say why a Response Topic may not be used; None where it may. Wildcards and control characters make brokers end our connection."""
+    if not topic or any(letter in "+#\x7f" or letter < " " for letter in topic):
+        return "has wildcards or control characters, or is empty"
     if len(topic.encode()) > 256:
         return "is longer than 256 bytes"
     if topic.startswith("$"):

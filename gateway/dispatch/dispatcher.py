@@ -54,6 +54,7 @@ class Dispatcher:
         self._health = {name: Health(usable=False, unusable_since=monotonic()) for name in carriers}
         self._wake = {name: asyncio.Event() for name in carriers}
         self._reports: asyncio.Queue[Awaitable[Report]] = asyncio.Queue(UNDER_WAY)
+        self._claims = 0  # under way
         self._unsettled = 0
         self._feeding = True
 
@@ -61,7 +62,7 @@ class Dispatcher:
         """Serve every carrier until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ring())
-            group.create_task(self._learn_routes())
+            group.create_task(self._watch())
             group.create_task(self._report())
             for carrier in self._carriers.values():
                 group.create_task(self._feed(carrier))
@@ -74,8 +75,8 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Whether every answer that came is committed, and nothing that was claimed waits for one."""
-        return self._unsettled == 0 and not self._in_flight
+        """Whether every answer that came is committed, and nothing that was claimed, or is being claimed, waits for one."""
+        return self._unsettled == self._claims == 0 and not self._in_flight
 
     async def _ring(self) -> None:
         while True:
@@ -84,9 +85,10 @@ class Dispatcher:
             for event in self._wake.values():
                 event.set()
 
-    async def _learn_routes(self) -> None:
-        """Add the routes that messages of an earlier run, or of other settings, stand on."""
+    async def _watch(self) -> None:
+        """See carriers come and go, and learn the routes that messages of an earlier run, or of other settings, stand on."""
         while True:
+            self._observe(self._monotonic())
             self._routes = subsets(self._preference) | set(await self._journal.routes())
             await asyncio.sleep(IDLE_CHECK)
 
@@ -104,8 +106,12 @@ class Dispatcher:
         credit = min(carrier.credit(), CLAIM_LIMIT)
         if not routes or credit <= 0 or not self._feeding or not self._journal.available:
             return 0
-        claimed = await self._journal.claim(carrier.name, routes, credit, self._clock())
-        await self._submit(carrier, claimed)
+        self._claims += 1
+        try:
+            claimed = await self._journal.claim(carrier.name, routes, credit, self._clock())
+            await self._submit(carrier, claimed)
+        finally:
+            self._claims -= 1
         return len(claimed)
 
     async def _submit(self, carrier: Carrier, claimed: Sequence[Message]) -> None:
@@ -128,11 +134,14 @@ class Dispatcher:
 
     def _routes_now(self, name: str) -> list[Route]:
         now = self._monotonic()
-        for each, carrier in self._carriers.items():
-            usable = carrier.state in USABLE
-            if usable != self._health[each].usable:
-                self._health[each] = Health(usable, now)
+        self._observe(now)
         return routes_of(name, self._routes, self._health, now, self._failover_after)
+
+    def _observe(self, now: float) -> None:
+        for name, carrier in self._carriers.items():
+            usable = carrier.state in USABLE
+            if usable != self._health[name].usable:
+                self._health[name] = Health(usable, now)
 
     async def _settle(self, carrier: Carrier) -> None:
         while True:

@@ -111,6 +111,7 @@ CREATE TABLE refused (
     raw BLOB,
     received_at REAL NOT NULL
 );
+CREATE INDEX refused_raw ON refused (received_at) WHERE raw IS NOT NULL; -- what the text retention looks for
 
 -- Cancels that came before their message.
 CREATE TABLE tombstone (
