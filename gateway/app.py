@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -61,7 +62,8 @@ class App:
         names = list(config.carriers)
         binds = [f"{name}/{index}" for name, carrier in config.carriers.items() for index in range(carrier.binds)]
         self.metrics = Metrics(names, binds)
-        self.journal = _journal(config, self.metrics)
+        self.clock = ClockGuard(time.time, time.monotonic)
+        self.journal = _journal(config, self.metrics, self.clock)
         self.broker = _broker(config, self.metrics)
         self.carriers: Mapping[str, Carrier] = {name: _carrier(name, config, self.metrics) for name in names}
         self.ingest = Ingest(self.broker, self.journal, self.carriers, _rules(config), self.metrics, self.bells, time.time)
@@ -86,7 +88,6 @@ class App:
         )
         self.control = Control(config.control_path, self.journal, self.bells, time.time, self.admin.readiness)
         self.admin_port = 0
-        self.clock = ClockGuard(time.time, time.monotonic)
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[["App"], None] | None = None) -> None:
         """Run until `stop` is set, then leave in order. Raises StartError, and what ends a gateway for good."""
@@ -164,10 +165,11 @@ class App:
         """Do what time demands: wake, expire, end."""
         while True:
             now = time.time()
-            if self.clock.stepped():
-                self.metrics.clock_steps.inc()
+            suspended = self.clock.suspended
+            if steps := self.clock.take_steps():
+                self.metrics.clock_steps.inc(steps)
                 log.warning("the wall clock was set: nothing expires for a while", seconds=CLOCK_SUSPENSION)
-            tick = await self.journal.tick(now, expire=not self.clock.suspended)
+            tick = await self.journal.tick(now, expire=not suspended)
             self.metrics.count(tick.report.counts.items())
             if tick.woken or tick.report.counts:
                 self.bells.ring()
@@ -176,26 +178,32 @@ class App:
 
 
 class ClockGuard:
-    """Tells when the wall clock was set, by the monotonic one."""
+    """Tells when the wall clock was set, by the monotonic one. Asked on any thread."""
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self._wall, self._monotonic = wall, monotonic
         self._offset = wall() - monotonic()
         self._suspended_until = float("-inf")
-
-    def stepped(self) -> bool:
-        """Whether it was set since the last call; then nothing may expire for CLOCK_SUSPENSION seconds."""
-        offset = self._wall() - self._monotonic()
-        stepped = abs(offset - self._offset) > CLOCK_STEP
-        self._offset = offset
-        if stepped:
-            self._suspended_until = self._monotonic() + CLOCK_SUSPENSION
-        return stepped
+        self._steps = 0
+        self._lock = threading.Lock()
 
     @property
     def suspended(self) -> bool:
-        """Whether what time ends irreversibly must wait."""
-        return self._monotonic() < self._suspended_until
+        """Whether what time ends irreversibly must wait: for CLOCK_SUSPENSION seconds after a step, from the first look after it."""
+        with self._lock:
+            monotonic = self._monotonic()
+            offset = self._wall() - monotonic
+            if abs(offset - self._offset) > CLOCK_STEP:
+                self._steps += 1
+                self._suspended_until = monotonic + CLOCK_SUSPENSION
+            self._offset = offset
+            return monotonic < self._suspended_until
+
+    def take_steps(self) -> int:
+        """Return how many steps were noticed since the last call."""
+        with self._lock:
+            steps, self._steps = self._steps, 0
+            return steps
 
 
 async def serve(config: Config, stop: asyncio.Event, *, on_ready: Callable[[App], None] | None = None) -> None:
@@ -300,7 +308,7 @@ def _dispatcher(config: Config, app: App) -> Dispatcher:
     )
 
 
-def _journal(config: Config, metrics: Metrics) -> SqliteJournal:
+def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJournal:
     gateway, journal = config.gateway, config.journal
     timeouts = [carrier.response_timeout for carrier in config.carriers.values()]
     policies = Policies(
@@ -320,6 +328,7 @@ def _journal(config: Config, metrics: Metrics) -> SqliteJournal:
         synchronous=journal.synchronous,
         commit_interval=journal.commit_interval,
         observer=_JournalObserver(metrics),
+        clock_suspected=lambda: clock.suspended,
     )
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -24,17 +25,25 @@ from rich.table import Table
 
 import gateway
 from gateway import app, config, control, demo, logs, producer, schema
+from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
 from gateway.journal import sqlite
 from gateway.journal.base import JournalVersionError, Selection
-from gateway.message import QueueState
+from gateway.message import EventType, QueueState
 from gateway.sandbox import smsc
 from gateway.sandbox.settings import SmscSettings
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
+PIPE_WIDTH = 1000  # columns of a table that no terminal shows: its rows must not be folded
 STATES = [state.name.lower() for state in QueueState]
+STORY = {  # what `show` tells beside a message's own fields
+    "attempts": ("n", "carrier", "opened_at", "doubtful_since"),
+    "part_ids": ("attempt", "part", "parts", "message_id", "submitted_at", "code"),
+    "events": ("seq", "time", "type", "state", "reason", "final", "published"),
+}
+WAITING = [state.name.lower() for state in QueueState if state is not QueueState.DONE]
 
 PathType = click.Path(path_type=Path)
 config_option = click.option(
@@ -50,7 +59,30 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class OneLineGroup(click.Group):
+    """A group whose usage errors are one line, as all other errors are."""
+
+    group_class = type
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where no command is named."""
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run, and exit."""
+        try:
+            code = super().main(*args, **extra | {"standalone_mode": False})
+        except click.ClickException as error:
+            _fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(gateway.__version__, prog_name="mensageiro")
 def main() -> None:
     """SMPP gateway between an MQTT queue and a Brazilian SMS provider."""
@@ -69,7 +101,7 @@ def one_line() -> Iterator[None]:
         sys.exit(130)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     click.echo(f"mensageiro: {' '.join(text.split())}", err=True)
     sys.exit(code)
 
@@ -110,26 +142,36 @@ def check_config(path: Path, as_json: bool) -> None:
 def healthcheck(path: Path, live: bool, as_json: bool) -> None:
     """Ask the running gateway whether it is ready. Exit code 0 = yes."""
     with one_line():
-        host, port = config.address(config.load(path).admin.listen, "admin.listen")
-        connection = http.client.HTTPConnection(host, port, timeout=HEALTH_DEADLINE)
-        try:
-            connection.request("GET", "/livez" if live else "/readyz")
-            response = connection.getresponse()
-            state = json.loads(response.read())
-        except (http.client.HTTPException, ValueError):
-            raise ControlError(f"{host}:{port} is no gateway") from None
-        finally:
-            connection.close()
+        state = _get(config.load(path).admin.listen, "/livez" if live else "/readyz")
+    good = state.get("live" if live else "ready") is True
     lacking = [name for name in ("broker", "journal", "carrier") if state.get(name) is False]
-    words = "ok" if response.status == 200 else "draining" if state.get("draining") else f"not ready: {', '.join(lacking)}"
+    words = "ok" if good else "draining" if state.get("draining") else f"not ready: {', '.join(lacking)}"
     click.echo(json.dumps(state) if as_json else words)
-    sys.exit(0 if response.status == 200 else 1)
+    sys.exit(0 if good else 1)
+
+
+def _get(listen: str, target: str) -> dict[str, Any]:
+    """Ask the admin listener. Raises ControlError."""
+    host, port = config.address(listen, "admin.listen")
+    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_DEADLINE)
+    try:
+        connection.request("GET", target)
+        state = json.loads(connection.getresponse().read())
+    except OSError as error:
+        raise ControlError(f"{listen}: {error.strerror or error}") from None
+    except (http.client.HTTPException, ValueError):
+        state = None
+    finally:
+        connection.close()
+    if not isinstance(state, dict):
+        raise ControlError(f"{listen} is no gateway")
+    return state
 
 
 # --- To try -----------------------------------------------------------------------------------------------------------------------
 
 
-@main.command("sandbox")
+@main.command("sandbox", short_help="Run a provider to try against.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=9500, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--system-id", default="", help="The only one to accept.")
@@ -142,7 +184,7 @@ def sandbox_command(port: int, password_file: Path | None, ledger: Path | None, 
     """Run a provider to try against; the last four digits of a destination choose what happens.
 
     \b
-    000N receipt with DLR code N     1NNN refused with command_status NNN (decimal)
+    000N receipt with DLR code N     1NNN refused with command_status NNN
     2001 no response                 2002 taken, then the connection drops
     2003 receipt before response     2004 no receipt
     2005 receipt twice               2006 delivered, then en route
@@ -170,7 +212,7 @@ async def _sandbox(settings: SmscSettings) -> None:
         await server.stop()
 
 
-@main.command("demo")
+@main.command("demo", short_help="Broker, provider and gateway in one go, live.")
 @click.option("--broker", "broker_url", default="", help="A broker of yours (mqtt://host:port) instead of the built-in one.")
 @click.option("--seconds", default=60.0, show_default=True, help="Give up after.")
 @json_option
@@ -182,6 +224,8 @@ def demo_command(broker_url: str, seconds: float, as_json: bool) -> None:
 
 @main.command()
 @config_option
+@click.option("--broker", "broker_url", default="", help="This broker (mqtt://host:port); no configuration is read.")
+@click.option("--prefix", default="sms", show_default=True, help="Topic prefix at --broker.")
 @click.option("--to", required=True, help="Brazilian number.")
 @click.option("--text", required=True, help="- reads it from stdin.")
 @click.option("--id", "id", default=lambda: uuid.uuid4().hex, show_default="random")
@@ -192,17 +236,33 @@ def demo_command(broker_url: str, seconds: float, as_json: bool) -> None:
 @click.option("--valid-for", default=None, type=float, help="Seconds.")
 @click.option("--wait", default=0.0, help="Seconds to wait for the final event; its events are printed.")
 @json_option
-def send(path: Path, source: str, wait: float, as_json: bool, **fields: Any) -> None:
-    """Publish one message to the broker of the configuration."""
+def send(path: Path, broker_url: str, prefix: str, source: str, wait: float, as_json: bool, **fields: Any) -> None:
+    """Publish one message to the broker of the configuration.
+
+    Without --wait it prints the id. With it, exit code 0 means: it ended well.
+    """
+    if source and not topics.SOURCE.fullmatch(source):
+        raise click.BadParameter("needs 1 to 32 of a-z, 0-9 and -", param_hint="--source")
     if fields["text"] == "-":
         fields["text"] = sys.stdin.read().rstrip("\n")
     fields["from"] = fields.pop("sender")
     payload = {name: value for name, value in fields.items() if value is not None}
     with one_line():
-        settings = config.load(path)
+        settings = _only_broker(broker_url, prefix) if broker_url else config.load(path)
         logs.configure("error", "auto")
         shown = _show_event_json if as_json else _show_event
-        sys.exit(asyncio.run(producer.send(settings, payload, source, wait, shown)))
+        code = asyncio.run(producer.send(settings, payload, source, wait, shown))
+    if not wait:
+        click.echo(json.dumps({"id": payload["id"]}) if as_json else payload["id"])
+    sys.exit(code)
+
+
+def _only_broker(url: str, prefix: str) -> Config:
+    """Return a configuration for a producer, who has no carrier: the one in it is never used. Credentials come from the environment."""
+    unused = {"kind": "smpp", "system_id": "unused", "password": "unused"}
+    document = {"broker": {"url": url, "topic_prefix": prefix}, "carriers": {"smpp": unused}}
+    ours = {key: value for key, value in os.environ.items() if key.startswith("MENSAGEIRO_BROKER__")}
+    return config.parse(document, ours)
 
 
 def _show_event_json(event: dict[str, Any]) -> None:
@@ -250,12 +310,12 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
         [
             click.argument("ids", nargs=-1),
             click.option("--source", default=None, help="Only this producer's."),
-            click.option("--state", default=None, type=click.Choice(STATES)),
-            click.option("--carrier", default=None),
+            click.option("--state", default=None, metavar="STATE", type=click.Choice(STATES), help=f"{', '.join(STATES)}."),
+            click.option("--carrier", default=None, help="Only this carrier's."),
             click.option("--since", default=None, help="Received (or told, for replay) since: RFC 3339."),
             click.option("--until", default=None, help="Until: RFC 3339."),
             click.option("--all", "all", is_flag=True, help="All."),
-            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1)),
+            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most."),
         ]
     ):
         command = option(command)
@@ -282,9 +342,9 @@ def queue() -> None:
     """Look at the queue, and change it."""
 
 
-@main.command()
+@main.command(short_help="Tell the story of a message.")
 @click.argument("id")
-@click.option("--source", default=None)
+@click.option("--source", default=None, help="Only this producer's.")
 @config_option
 @json_option
 def show(id: str, source: str | None, path: Path, as_json: bool) -> None:
@@ -317,53 +377,50 @@ def stats(path: Path, as_json: bool) -> None:
     _print_table(("", "number", "oldest"), rows)
 
 
-@queue.command("list")
+@queue.command("list", short_help="List messages.")
 @selection_options
 @config_option
 @json_option
 def list_command(path: Path, as_json: bool, **options: Any) -> None:
     """List messages, newest first; without a condition, all that have not ended."""
     selection = _selection(options)
-    unconditional = selection == Selection(limit=selection.limit)
     with one_line():
-        found = _ask(path, Request(command="list", selection=msgspec.structs.replace(selection, all=True) if unconditional else selection))
-    if unconditional:
-        found = [message for message in found if message["state"] != "done"]
+        found = _waiting(path, selection) if _names_nothing(selection) else _ask(path, Request(command="list", selection=selection))
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    rows = [
-        (
-            each["source"],
-            each["id"],
-            each["state"],
-            each["to"],
-            each["carrier"] or "",
-            each["attempt"],
-            _clock(each["received_at"]),
-            each["last_error"] or "",
-        )
-        for each in found
-    ]
-    _print_table(("source", "id", "state", "to", "carrier", "attempt", "received", "last error"), rows)
+    _print_records(("source", "id", "state", "to", "carrier", "attempt", "received_at", "last_error"), found)
 
 
-def _changing(name: CommandName, help: str) -> None:
+def _waiting(path: Path, selection: Selection) -> list[dict[str, Any]]:
+    """List what has not ended, newest first: state by state, so that no limit is used up by what has."""
+    found: dict[int, dict[str, Any]] = {}  # by row: one may change its state between two questions
+    for state in WAITING:
+        for message in _ask(path, Request(command="list", selection=msgspec.structs.replace(selection, state=state))):
+            found[message["row"]] = message
+    return [found[row] for row in sorted(found, reverse=True)][: selection.limit]
+
+
+def _changing(name: CommandName, help: str) -> click.Command:
     """Add a command that changes what is selected."""
 
     @queue.command(name, help=help)
     @selection_options
-    @click.option("--type", "type", default=None, help="Only events of this type.", hidden=name != "replay", expose_value=name == "replay")
     @config_option
     @json_option
     def change(path: Path, as_json: bool, **options: Any) -> None:
         _change(path, Request(command=name, selection=_selection(options)), as_json)
 
+    return change
+
 
 _changing("hold", "Keep waiting messages from being sent.")
 _changing("release", "Let held messages be sent.")
 _changing("retry", "Make deferred messages due now.")
-_changing("replay", "Publish events again, with their old event_ids.")
+_replay = _changing("replay", "Publish events again, with their old event_ids.")
+click.option(
+    "--type", "type", default=None, type=click.Choice([each.value for each in EventType]), metavar="TYPE", help="Only such events."
+)(_replay)
 
 
 @queue.command()
@@ -382,14 +439,22 @@ def resolve(path: Path, as_json: bool, verdict: Verdict, **options: Any) -> None
 def retry_set_aside(path: Path, as_json: bool) -> None:
     """Publish again the events that were set aside."""
     with one_line():
-        _print_number(_ask_daemon(path, Request(command="retry-set-aside")), as_json)
+        number = _ask_daemon(path, Request(command="retry-set-aside"))
+    _print_number(number, as_json)
 
 
 def _change(path: Path, request: Request, as_json: bool) -> None:
-    if request.selection == Selection(limit=request.selection.limit):
+    if _names_nothing(request.selection):
         raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
     with one_line():
-        _print_number(_ask_daemon(path, request), as_json)
+        number = _ask_daemon(path, request)
+    _print_number(number, as_json)
+    if number >= request.selection.limit:
+        click.echo(f"mensageiro: that is the limit (--limit {number}): there may be more", err=True)
+
+
+def _names_nothing(selection: Selection) -> bool:
+    return selection == Selection(limit=selection.limit)
 
 
 def _ask_daemon(path: Path, request: Request) -> Any:
@@ -427,21 +492,39 @@ def _print_number(number: int, as_json: bool) -> None:
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print columns. What stands in a cell is data: no markup, no emoji."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
+
+
+def _print_records(names: Sequence[str], records: Sequence[dict[str, Any]]) -> None:
+    rows = [[_plain(name, record.get(name)) for name in names] for record in records]
+    _print_table([name.removesuffix("_at").replace("_", " ") for name in names], rows)
 
 
 def _print_story(message: dict[str, Any]) -> None:
-    plain = [(name, value) for name, value in message.items() if not isinstance(value, list | dict)]
-    _print_table(("", ""), [(name, _clock(value) if name.endswith("_at") else value) for name, value in plain if value is not None])
-    click.echo()
-    rows = [
-        (event["seq"], event["time"], event["type"], event.get("state") or event.get("reason") or "", event["final"])
-        for event in message["events"]
-    ]
-    _print_table(("seq", "time", "event", "", "final"), rows)
+    plain = [(name, _plain(name, value)) for name, value in message.items() if name not in STORY]
+    _print_table(("", ""), [(name, text) for name, text in plain if text])
+    for part, names in STORY.items():
+        if message[part]:
+            click.echo()
+            _print_records(names, message[part])
+
+
+def _plain(name: str, value: Any) -> str:
+    """Write a field for people."""
+    if name.endswith(("_at", "_since")):
+        return _clock(value)
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={each}" for key, each in value.items())
+    return "" if value is None else str(value)
 
 
 def _clock(value: Any) -> str:

@@ -1,13 +1,15 @@
 """`mensageiro demo`: a broker, a provider sandbox and a gateway in one process on loopback, every outcome shown live.
 
 It sends a message for each DLR code and for some of the sandbox's faults, and ends when each message has its final event. The broker is
-rumqttd from the `demo` extra (iotcore), unless one is named. What it made is removed, unless something went wrong.
+rumqttd from the `demo` extra (iotcore), unless one is named. What it made is removed, unless the gateway ran and
+something went wrong: then its path is told.
 """
 
 import asyncio
 import json
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 import time
@@ -20,10 +22,14 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from gateway import app, config, logs
 from gateway.broker import topics
+from gateway.broker.base import SessionTakenOverError
 from gateway.config import Config
+from gateway.journal.base import JournalBrokenError
+from gateway.message import rfc3339
 from gateway.mqtt.codec import Connect
 from gateway.mqtt.session import ClientSession, Event, Received
 from gateway.mqtt.stream import MqttStream, open_stream
@@ -46,6 +52,7 @@ class Case(NamedTuple):
     text: str = "Ola, esta e uma demonstracao"
     cancel: bool = False
     kind: str = "common"
+    expires_in: float | None = None  # s
 
 
 CASES = (
@@ -59,17 +66,18 @@ CASES = (
     Case("0007", "DLR 7: unknown"),
     Case("0008", "DLR 8: rejected"),
     Case("0009", "DLR 9: skipped"),
-    Case("7001", "accents: sent as UCS2", text="Sua solicitação não será perdida"),
-    Case("1011", "refused: ESME_RINVDSTADR"),
-    Case("2001", "no response: in doubt until the deadline"),
-    Case("2002", "the connection drops before the response"),
     Case("2003", "the receipt comes before the response"),
     Case("2005", "the receipt comes twice"),
     Case("2006", "delivered, then en route"),
     Case("2007", "message id in hex, receipt in decimal"),
     Case("2012", "the phone writes back"),
+    Case("7001", "accents: sent as UCS2", text="Sua solicitação não será perdida"),
+    Case("1011", "refused: ESME_RINVDSTADR"),
     Case("7002", "scheduled, and cancelled in time", cancel=True),
     Case("7003", "no route: SMPP has no short codes", kind="short_code"),
+    Case("2001", "no response: in doubt until the deadline"),
+    Case("2002", "the connection drops before the response"),
+    Case("1088", "throttled (ESME_RTHROTTLED) until it expires", expires_in=4.0),
 )
 
 
@@ -100,32 +108,37 @@ def _word(event: dict[str, Any]) -> str:
 def run(broker_url: str, seconds: float, *, as_json: bool) -> int:
     """Run the demo; return the exit code: 0 when every message ended. Raises DemoError."""
     folder = Path(tempfile.mkdtemp(prefix="mensageiro-demo-"))
+    keep = False
     try:
-        code = asyncio.run(_demo(folder, broker_url, seconds, as_json=as_json))
-    except app.StartError as error:
-        raise DemoError(str(error)) from None
-    if code == 0:
-        shutil.rmtree(folder)
-    else:
-        sys.stderr.write(f"mensageiro: the demo's journal and logs are in {folder}\n")
+        with (folder / "gateway.log").open("w", encoding="utf-8") as log:
+            logs.configure("info", "json", log)
+            code = asyncio.run(_demo(folder, broker_url, seconds, as_json=as_json))
+        keep = code != 0
+    except (DemoError, app.StartError, JournalBrokenError, SessionTakenOverError) as error:
+        keep = (folder / "gateway.log").stat().st_size > 0  # the gateway had something to say
+        raise DemoError(f"{error}; journal and log are in {folder}" if keep else str(error)) from None
+    finally:
+        logs.configure("error", "auto")  # the log is closed
+        if not keep:
+            shutil.rmtree(folder)
+    if keep:
+        sys.stderr.write(f"mensageiro: not every message ended; journal and log are in {folder}\n")
     return code
 
 
 async def _demo(folder: Path, broker_url: str, seconds: float, *, as_json: bool) -> int:
     prefix = f"demo-{int(time.time())}"  # so that a broker of the user's is not disturbed
-    with (folder / "gateway.log").open("w", encoding="utf-8") as log:
-        logs.configure("info", "json", log)
-        async with AsyncExitStack() as stack:
-            url = broker_url or stack.enter_context(_embedded_broker(folder))
-            smsc = Smsc(SmscSettings(system_id=SYSTEM_ID, password=PASSWORD, receipt_delay=0.4, receipt_spread=0.6))
-            await smsc.start()
-            stack.push_async_callback(smsc.stop)
-            await stack.enter_async_context(_gateway(_settings(folder, url, smsc.port, prefix)))
-            rows = {f"demo-{case.tail}": Row(f"demo-{case.tail}", case) for case in CASES}
-            replies: list[dict[str, Any]] = []
-            client = await _Client.connect(url, prefix, lambda event: _note(event, rows, replies))
-            stack.push_async_callback(client.leave)
-            ended = await _show(client, rows, replies, seconds, as_json=as_json)
+    rows = {f"demo-{case.tail}": Row(f"demo-{case.tail}", case) for case in CASES}
+    replies: list[dict[str, Any]] = []
+    async with AsyncExitStack() as stack:
+        url = broker_url or stack.enter_context(_embedded_broker(folder))
+        smsc = Smsc(SmscSettings(system_id=SYSTEM_ID, password=PASSWORD, receipt_delay=0.4, receipt_spread=0.6))
+        await smsc.start()
+        stack.push_async_callback(smsc.stop)
+        await stack.enter_async_context(_gateway(_settings(folder, url, smsc.port, prefix)))
+        client = await _Client.connect(url, prefix, lambda event: _note(event, rows, replies))
+        stack.push_async_callback(client.leave)
+        ended = await _show(client, rows, replies, seconds, as_json=as_json)
     return 0 if ended else 1
 
 
@@ -147,7 +160,7 @@ async def _show(client: "_Client", rows: dict[str, Row], replies: list[dict[str,
         client.on_event = lambda event: print(json.dumps(event, ensure_ascii=False), flush=True)  # noqa: T201 - it is what was asked for
         await client.until(done, seconds)
     else:
-        with Live(_table(rows, replies), console=Console(), refresh_per_second=8) as live:
+        with Live(_table(rows, replies), console=Console(emoji=False), refresh_per_second=8) as live:
             client.on_event = lambda _: live.update(_table(rows, replies))
             await client.until(done, seconds)
     ended = sum(row.final is not None for row in rows.values())
@@ -160,9 +173,9 @@ async def _show(client: "_Client", rows: dict[str, Row], replies: list[dict[str,
 def _table(rows: dict[str, Row], replies: list[dict[str, Any]]) -> Table:
     table = Table("to ...", "what it shows", "its way", "ended", box=None, pad_edge=False)
     for row in rows.values():
-        table.add_row(row.case.tail, row.case.shows, row.way, "[green]✓[/]" if row.final else "")
+        table.add_row(row.case.tail, row.case.shows, Text(row.way), "[green]✓[/]" if row.final else "")
     for reply in replies:
-        table.add_row("", "", f"reply: {reply['text']}", "")
+        table.add_row("", "", Text(f"reply: {reply['text']}"), "")
     return table
 
 
@@ -179,8 +192,15 @@ def _embedded_broker(folder: Path) -> Iterator[str]:
     port = _free_port()
     path = folder / "rumqttd.toml"
     path.write_text(_RUMQTTD.format(port=port), encoding="utf-8")
-    with iotcore.Broker(config_path=str(path)):
+    broker = iotcore.Broker(config_path=str(path))
+    try:
+        broker.start()
+    except RuntimeError as error:
+        raise DemoError(f"the built-in broker does not start: {error}") from None
+    try:
         yield f"mqtt://127.0.0.1:{port}"
+    finally:
+        broker.stop()
 
 
 _RUMQTTD = """\
@@ -226,17 +246,21 @@ def _settings(folder: Path, url: str, smpp_port: int, prefix: str) -> Config:
 
 @asynccontextmanager
 async def _gateway(settings: Config) -> AsyncIterator[None]:
-    """Run a gateway beside us until the block ends."""
+    """Run a gateway beside us until the block ends; one that ends before ends the block. Raises what ended it."""
     stop, ready = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(app.serve(settings, stop, on_ready=lambda _: ready.set()))
-    waiter = asyncio.create_task(ready.wait())
-    await asyncio.wait([task, waiter], return_when=asyncio.FIRST_COMPLETED, timeout=START_TIMEOUT)
-    waiter.cancel()
     try:
-        yield
-    finally:
-        stop.set()
-        await task
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.serve(settings, stop, on_ready=lambda _: ready.set()))
+            await ready.wait()
+            try:
+                yield
+            finally:
+                stop.set()
+    except BaseExceptionGroup as group_error:
+        error: BaseException = group_error
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 class _Client:
@@ -246,7 +270,7 @@ class _Client:
         self._prefix, self._note = prefix, note
         self.on_event: Callable[[dict[str, Any]], None] = lambda _: None
         self._news = asyncio.Event()
-        self._up = asyncio.Event()
+        self._up = False
         connect = Connect(client_id=f"{prefix}-client", clean_start=True)
         filters = [topics.event(prefix, "+", ""), f"{prefix}/gateway/+"]
         self._stream = MqttStream(ClientSession(connect, filters, unacknowledged_limit=1000), self._on_events)
@@ -256,12 +280,11 @@ class _Client:
         """Connect, and wait until the gateway says that it is up."""
         client = cls(prefix, note)
         parts = urlsplit(url)
-        await open_stream(client._stream, parts.hostname or "", parts.port or 1883, tls=None, timeout=START_TIMEOUT)
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                await client._up.wait()
-        except TimeoutError:
-            raise DemoError(f"the gateway does not come up at the broker {url}") from None
+        secure = parts.scheme == "mqtts"
+        tls = ssl.create_default_context() if secure else None
+        await open_stream(client._stream, parts.hostname or "", parts.port or (8883 if secure else 1883), tls=tls, timeout=START_TIMEOUT)
+        if not await client.until(lambda: client._up, START_TIMEOUT):
+            raise DemoError(f"the gateway does not come up at the broker {url}")
         return client
 
     async def send(self, rows: Any) -> None:
@@ -270,29 +293,39 @@ class _Client:
         for number, row in enumerate(rows):
             payload = {"id": row.id, "to": f"(11) 9{8000 + number}-{row.case.tail}", "text": row.case.text, "kind": row.case.kind}
             if row.case.cancel:
-                payload["schedule_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3600))
-            self._publish("submit", payload)
+                payload["schedule_at"] = rfc3339(now + 3600)
+            if row.case.expires_in is not None:
+                payload["expires_at"] = rfc3339(now + row.case.expires_in)
+            await self._publish("submit", payload)
             if row.case.cancel:
-                self._publish("cancel", {"id": row.id})
+                await self._publish("cancel", {"id": row.id})
 
-    async def until(self, done: Callable[[], bool], seconds: float) -> None:
-        """Wait until `done`, at most `seconds`."""
+    async def until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `done`, at most `seconds`; return whether it is. Raises DemoError when the connection is lost."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not done():
+            if self._stream.closed is not None:
+                raise DemoError(f"no connection to the broker: {self._stream.closed.detail}")
             self._news.clear()
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._news.wait()
             except TimeoutError:
-                return
+                return False
+        return True
 
     async def leave(self) -> None:
         """Disconnect."""
-        self._stream.disconnect(0)
+        if self._stream.closed is None:
+            self._stream.disconnect(0)
         await asyncio.wait([self._stream.gone], timeout=START_TIMEOUT)
 
-    def _publish(self, what: str, payload: dict[str, Any]) -> None:
-        self._stream.session.publish(0, f"{self._prefix}/{what}", json.dumps(payload).encode(), content_type="application/json")
+    async def _publish(self, what: str, payload: dict[str, Any]) -> None:
+        """Publish as soon as the broker's Receive Maximum lets us."""
+        session = self._stream.session
+        if not await self.until(lambda: session.quota > 0, START_TIMEOUT):
+            raise DemoError("the broker does not acknowledge what it was sent")
+        session.publish(0, f"{self._prefix}/{what}", json.dumps(payload).encode(), content_type="application/json")
         self._stream.flush_soon()
 
     def _on_events(self, events: list[Event]) -> None:
@@ -300,15 +333,15 @@ class _Client:
             if isinstance(event, Received):
                 self._stream.acknowledge([event.delivery])
                 self._hear(event.publish.topic, json.loads(event.publish.payload))
+        self._news.set()
 
     def _hear(self, topic: str, payload: dict[str, Any]) -> None:
         if topic.startswith(f"{self._prefix}/gateway/"):
             if payload["state"] == "up":
-                self._up.set()
+                self._up = True
             return
         self._note(payload)
         self.on_event(payload)
-        self._news.set()
 
 
 def _free_port() -> int:

@@ -23,9 +23,17 @@ class Receipts:
     """The stage between what carriers report and the journal."""
 
     def __init__(
-        self, carriers: Mapping[str, Carrier], journal: Journal, metrics: Metrics, bells: Bells, clock: Callable[[], float]
+        self,
+        carriers: Mapping[str, Carrier],
+        journal: Journal,
+        metrics: Metrics,
+        bells: Bells,
+        clock: Callable[[], float],
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._carriers, self._journal, self._metrics, self._bells, self._clock = carriers, journal, metrics, bells, clock
+        self._patience = patience
         self._under_way = 0
 
     async def run(self) -> None:
@@ -45,7 +53,7 @@ class Receipts:
         while True:
             arrivals = await carrier.inbound()
             self._under_way += 1
-            await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), PATIENCE), arrivals))
+            await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), self._patience), arrivals))
 
     async def _acknowledge(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
         while True:

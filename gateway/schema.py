@@ -19,6 +19,48 @@ from gateway.broker import envelope, topics
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS: tuple[type[message.Event], ...] = typing.get_args(message.AnyEvent)
 REFS = "#/$defs/{name}"
+INBOUND = ("submit", "cancel")
+OF_SOURCE = "-of-source"  # ends the name of a channel whose last level names a producer
+SOURCE = "names a producer: 1 to 32 of a-z, 0-9 and -; its events come back under it"
+MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"  # RFC 3339, with its zone
+TIMES = frozenset({"time", "since", "received_at", "submitted_at", "done_at", "schedule_at", "expires_at"})
+MEANINGS: Mapping[str, str] = {  # of fields whose type has no description of its own
+    "text": "as a person wrote it; the encoding is chosen here",
+    "kind": "only carriers that can send such a message are used",
+    "schedule_at": "held here until then",
+    "expires_at": "not with valid_for; the MQTT Message Expiry Interval counts too",
+    "cost_centre": "for carriers that know cost centres",
+    "transliterate": "replace what the alphabet lacks instead of a dearer encoding",
+    "label": "the name shown on the provider's platform",
+    "normalise": "ask the provider to normalise the number",
+    "metadata": "returned in every event; at most 1024 octets in all",
+    "event_id": "the same after any restart: tells a repetition",
+    "time": "UTC, ms",
+    "instance": "gateway.instance",
+    "v": "raised by a change that breaks consumers",
+    "seq": "1, 2, 3, ... of the message",
+    "final": "nothing follows but a late receipt or a cancel_failed",
+    "carrier": "its name in the configuration",
+    "message_ids": "the provider's, one a part",
+    "parts": "that the message has",
+    "attempt": "1, 2, 3, ...",
+    "possible_duplicate": "an earlier copy may have been taken too",
+    "under_review": "held by the provider's antifraud",
+    "detail": "for people",
+    "code": "the provider's: of a receipt the DLR table, 0 to 9",
+    "digest": "of a payload that was refused",
+    "raw": "of a payload that was refused, cut; on the Response Topic alone",
+    "confirmed": "false: the operator gives no confirmation by the handset",
+    "part": "that this receipt is about",
+    "part_final": "nothing follows for this part",
+    "error_code": "of the network, as received",
+    "submitted_at": "by the provider's clock",
+    "done_at": "by the provider's clock",
+    "late": "it came after the final event",
+    "in_reply_to": "id of the message that it answers, where known",
+    "complete": "false: parts are missing",
+    "since": "when it was written to the provider",
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -49,12 +91,32 @@ def _document(type_: type[msgspec.Struct], name: str) -> dict[str, Any]:
     (schema,), definitions = msgspec.json.schema_components([type_], ref_template=REFS)
     own = definitions.pop(schema["$ref"].rpartition("/")[2])
     document: dict[str, Any] = {"$schema": DIALECT, "$id": f"urn:mensageiro:{name}:1", **own}
+    for field in document["properties"]:
+        _refine(document["properties"], field)
+    if not type_.__struct_config__.forbid_unknown_fields:  # what we write ourselves, we write whole
+        document["required"] = list(document["properties"])
     return document | ({"$defs": definitions} if definitions else {})
 
 
+def _refine(properties: dict[str, Any], field: str) -> None:
+    """Say of a field what its type does not: its meaning, that it is a time, and the only value of `type` and `v`."""
+    if field == "type":
+        properties[field] = {"const": properties[field]["enum"][0]}
+    elif field == "v":
+        properties[field] = {"const": properties[field]["default"]}
+    described = properties[field]
+    for branch in described.get("anyOf", (described,)):
+        if field in TIMES and branch.get("type") == "string":
+            branch |= {"format": "date-time"}
+    if field in MEANINGS and "description" not in json.dumps(described):
+        described["description"] = MEANINGS[field]
+
+
 def _submit() -> dict[str, Any]:
-    """Add what types cannot say: two ways to name one deadline exclude each other."""
+    """Add what types cannot say: a time has a zone, and two ways to name one deadline exclude each other."""
     document = _document(envelope.Submit, "submit")
+    for field in ("schedule_at", "expires_at"):
+        document["properties"][field]["anyOf"][0]["pattern"] = MOMENT
     document["not"] = {
         "required": ["valid_for", "expires_at"],
         "properties": {"valid_for": {"not": {"type": "null"}}, "expires_at": {"not": {"type": "null"}}},
@@ -66,16 +128,14 @@ def _submit() -> dict[str, Any]:
 
 
 def asyncapi(prefix: str) -> dict[str, Any]:
-    """Return the AsyncAPI 3 document of the queue interface, as a producer or consumer sees the gateway."""
+    """Return the AsyncAPI 3 document of the queue interface: what the gateway receives and sends."""
     documents = {name: _inlined(document) for name, document in schemas().items()}
-    channels = {
-        **{name: _inbound(prefix, name) for name in ("submit", "cancel")},
-        **{f"event-{_tag(event)}": _outbound(topics.event(prefix, _tag(event), ""), f"event-{_tag(event)}") for event in EVENTS},
-        "state": {
-            **_channel(topics.gateway(prefix, "{instance}"), "state"),
-            "parameters": {"instance": {"description": "gateway.instance"}},
-        },
-    }
+    addresses = {name: f"{prefix}/{name}" for name in INBOUND}
+    addresses |= {f"event-{_tag(event)}": topics.event(prefix, _tag(event), "") for event in EVENTS}
+    state = _channel(topics.gateway(prefix, "{instance}"), "state", instance="gateway.instance")
+    channels = {name: _channel(address, name) for name, address in addresses.items()}
+    channels |= {f"{name}{OF_SOURCE}": _channel(f"{address}/{{source}}", name, source=SOURCE) for name, address in addresses.items()}
+    channels["state"] = state
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -86,25 +146,16 @@ def asyncapi(prefix: str) -> dict[str, Any]:
         },
         "defaultContentType": envelope.CONTENT_TYPE,
         "channels": channels,
-        "operations": {name: _operation(name, "receive" if name in ("submit", "cancel") else "send") for name in channels},
+        "operations": {name: _operation(name, "receive" if name.removesuffix(OF_SOURCE) in INBOUND else "send") for name in channels},
         "components": {"messages": {name: _message(name) for name in documents}, "schemas": documents},
     }
 
 
-def _inbound(prefix: str, name: str) -> dict[str, Any]:
-    channel = _channel(f"{prefix}/{name}", name)
-    channel["description"] = f"Or {prefix}/{name}/<source>, 1 to 32 of a-z, 0-9 and -, to keep producers apart."
+def _channel(address: str, message: str, **parameters: str) -> dict[str, Any]:
+    channel: dict[str, Any] = {"address": address, "messages": {message: {"$ref": f"#/components/messages/{message}"}}}
+    if parameters:
+        channel["parameters"] = {name: {"description": meaning} for name, meaning in parameters.items()}
     return channel
-
-
-def _outbound(address: str, name: str) -> dict[str, Any]:
-    channel = _channel(address, name)
-    channel["description"] = f"{address}/<source> where the message came from a source."
-    return channel
-
-
-def _channel(address: str, name: str) -> dict[str, Any]:
-    return {"address": address, "messages": {name: {"$ref": f"#/components/messages/{name}"}}}
 
 
 def _operation(name: str, action: str) -> dict[str, Any]:
@@ -192,9 +243,27 @@ def _toml(value: object) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
-def _meaning(annotation: Any) -> str:
+def _metas(annotation: Any) -> Iterator[msgspec.Meta]:
+    """Find what is said of a type, and of what it is a union of."""
     metas = getattr(annotation, "__metadata__", ())
-    return " ".join(meta.description for meta in metas if isinstance(meta, msgspec.Meta) and meta.description)
+    yield from (meta for meta in metas if isinstance(meta, msgspec.Meta))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from _metas(each)
+
+
+def _meaning(annotation: Any) -> str:
+    return " ".join(meta.description for meta in _metas(annotation) if meta.description)
+
+
+def _limits(annotation: Any) -> str:
+    """Say what range or length is admitted."""
+    for meta in _metas(annotation):
+        if meta.ge is not None and meta.le is not None:
+            return f", {meta.ge:g} to {meta.le:.10g}"
+        if meta.max_length is not None:
+            return f", {f'{meta.min_length} to' if meta.min_length else 'at most'} {meta.max_length}"
+    return ""
 
 
 def example_config() -> str:
@@ -231,6 +300,8 @@ def configuration_page() -> str:
     ]
     for name, section in _SECTIONS.items():
         lines += ["", f"## [{name}]", "", "| key | default | |", "| --- | --- | --- |"]
+        if name == "carriers.smpp":
+            lines.append("| `kind` | required | `smpp`; the section's name is yours, several of a kind are several accounts |")
         lines += [f"| `{key.name}` | `{key.default}` | {key.meaning.replace('|', '&#124;')} |" for key in _keys(section)]
     return "\n".join(lines) + "\n"
 
@@ -279,7 +350,8 @@ def _field_table(type_: type[msgspec.Struct]) -> list[str]:
             "required" if field.required else f"`{_toml(field.default_factory() if callable(field.default_factory) else field.default)}`"
         )
         hint = hints[field.name]
-        rows.append(f"| `{field.encode_name}` | {_type_name(hint)} | {default} | {_meaning(hint)} |")
+        meaning = _meaning(hint) or MEANINGS.get(field.encode_name, "")
+        rows.append(f"| `{field.encode_name}` | {_type_name(hint)}{_limits(hint)} | {default} | {meaning} |")
     return rows
 
 

@@ -1,14 +1,24 @@
 """The command line: exit codes, one line of error, JSON where data is printed."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.message import rfc3339
 from gateway.schema import schemas
+from tests.support.stack import Stack
 
 
 @pytest.fixture
@@ -138,3 +148,206 @@ def test_a_port_in_use_is_named_by_the_sandbox() -> None:
         result = run("sandbox", "--port", str(taken.getsockname()[1]))
     assert result.exit_code == 1
     assert "in use" in one_line_of_error(result)
+
+
+CARRIER = '[carriers.smpp]\nkind = "smpp"\nsystem_id = "user"\n'
+MISTAKES = {
+    "no TOML": ("[gateway\n", "is not TOML"),
+    "no carrier": ("[gateway]\n", "carriers: at least one"),
+    "an unknown key": (CARRIER + 'password = "x"\nwindw = 3\n', "carriers.smpp.windw: is no key"),
+    "a wrong type": (CARRIER + 'password = "x"\nwindow = "many"\n', "carriers.smpp.window: expected `int`"),
+    "out of range": (CARRIER + 'password = "x"\nport = 70000\n', "carriers.smpp.port: expected `int` <= 65535"),
+    "a missing secret": (CARRIER, "carriers.smpp.password: a secret is required"),
+    "two secrets": (CARRIER + 'password = "x"\npassword_file = "/x"\n', "carriers.smpp.password: set password or password_file, not both"),
+    "a secret file that is not there": (CARRIER + 'password_file = "/no/such"\n', "carriers.smpp.password_file: cannot read /no/such"),
+    "a CA file that is not there": (
+        CARRIER + 'password = "x"\n[broker]\nurl = "mqtts://h"\nca_file = "/no/such"\n',
+        "broker.ca_file: cannot read /no/such",
+    ),
+    "what cannot be together": (CARRIER + 'password = "x"\n[broker]\nshared_group = "g"\n', "broker.shared_group: a group needs"),
+}
+
+
+@pytest.mark.parametrize("command", ["check-config", "run"])
+@pytest.mark.parametrize(("text", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_each_mistake_is_one_line_that_names_the_key(tmp_path: Path, command: str, text: str, expected: str) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    result = run(command, "--config", path)
+    assert result.exit_code == 2
+    assert expected in one_line_of_error(result)
+
+
+def test_a_configuration_that_is_a_folder_is_one_line(tmp_path: Path) -> None:
+    result = run("check-config", "--config", tmp_path)
+    assert result.exit_code == 2
+    assert "Is a directory" in one_line_of_error(result)
+
+
+def test_the_environment_names_the_configuration(config_file: Path) -> None:
+    result = CliRunner().invoke(main, ["check-config"], env={"MENSAGEIRO_CONFIG": str(config_file)})
+    assert result.output.startswith(f"ok: {config_file}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["nothing"], ["show"], ["run", "--nothing"], ["queue", "list", "--limit", "0"], ["queue", "resolve", "a"], ["sandbox", "--port", "x"]],
+)
+def test_bad_usage_is_one_line_too(command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    one_line_of_error(result)
+
+
+@pytest.mark.parametrize("command", [[], ["queue"]])
+def test_a_group_without_a_command_shows_its_help(command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+    assert result.stdout == ""
+
+
+def test_only_replay_knows_types_of_events(config_file: Path) -> None:
+    for command in ("hold", "release", "retry", "list"):
+        result = run("queue", command, "--all", "--type", "receipt", "--config", config_file)
+        assert result.exit_code == 2
+        assert "No such option" in one_line_of_error(result)
+    assert run("queue", "replay", "--type", "nothing", "--config", config_file).exit_code == 2
+    assert "no gateway runs" in one_line_of_error(run("queue", "replay", "--type", "receipt", "--config", config_file))
+
+
+def test_a_source_that_no_topic_can_name_is_bad_usage(config_file: Path) -> None:
+    result = run("send", "--to", "11987654321", "--text", "Ola", "--source", "A/b", "--config", config_file)
+    assert result.exit_code == 2
+    assert "--source" in one_line_of_error(result)
+
+
+def test_a_broker_that_is_named_needs_no_configuration(tmp_path: Path) -> None:
+    url = f"mqtt://127.0.0.1:{closed_port()}"
+    result = run("send", "--broker", url, "--to", "11987654321", "--text", "Ola", "--config", tmp_path / "none.toml")
+    assert result.exit_code == 1
+    assert url in one_line_of_error(result)
+    result = run("send", "--broker", "http://x", "--to", "11987654321", "--text", "Ola")
+    assert result.exit_code == 2
+    assert "broker.url: needs mqtt://" in one_line_of_error(result)
+
+
+@contextmanager
+def listener(status: int, body: str) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+UNREADY = '{"ready": false, "draining": false, "broker": false, "journal": true, "carrier": false}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "expected"),
+    [
+        (200, '{"ready": true}', 0, "ok"),
+        (503, UNREADY, 1, "not ready: broker, carrier"),
+        (503, '{"ready": false, "draining": true}', 1, "draining"),
+        (200, "[]", 1, "is no gateway"),
+        (200, "<html>", 1, "is no gateway"),
+        (200, "{}", 1, "not ready"),
+    ],
+)
+def test_healthcheck_tells_a_gateway_from_what_is_none(config_file: Path, status: int, body: str, code: int, expected: str) -> None:
+    with listener(status, body) as port:
+        text = config_file.read_text()
+        config_file.write_text(text[: text.index("[admin]")] + f'[admin]\nlisten = "127.0.0.1:{port}"\n')
+        result = run("healthcheck", "--config", config_file)
+    assert result.exit_code == code
+    assert expected in result.output
+
+
+def gateway(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a real process."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MENSAGEIRO_")}
+    command = [sys.executable, "-W", "error", "-m", "gateway", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, check=False)
+
+
+def test_a_port_in_use_stops_the_gateway_with_one_line(config_file: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        text = config_file.read_text()
+        config_file.write_text(text[: text.index("[admin]")] + f'[admin]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n')
+        result = gateway("run", "--config", config_file)
+    assert result.returncode == 2
+    assert "admin.listen: cannot listen" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_state_dir_that_cannot_be_made_stops_the_gateway_with_one_line(config_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    result = gateway("run", "--config", config_file)
+    assert result.returncode == 2
+    assert "gateway.state_dir: " in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+async def test_a_message_is_sent_followed_kept_back_and_told_by_commands_alone(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    try:
+        await stack.start()
+        assert await stack.command("healthcheck") == (0, "ok\n", "")
+
+        code, stdout, stderr = await stack.command("send", "--to", "11987650002", "--text", "Segredo", "--id", "m-1", "--wait", "20")
+        assert (code, stderr) == (0, "")
+        assert [line.split()[1:] for line in stdout.splitlines()] == [["accepted", "smpp"], ["receipt", "delivered", "(final)"]]
+        code, stdout, _ = await stack.command("send", "--to", "11987650005", "--text", "Segredo", "--wait", "20", "--json")
+        assert code == 1
+        assert json.loads(stdout.splitlines()[-1])["state"] == "undeliverable"
+
+        later = ("--schedule-at", "2099-01-01T00:00:00Z")
+        code, _, _ = await stack.command("send", "--to", "11987650002", "--text", "Segredo", "--id", "m-2", *later, "--wait", "20")
+        assert code == 1  # a year is the most
+        tomorrow = rfc3339(time.time() + 86400)
+        assert await stack.json("send", "--to", "11987650002", "--text", "Segredo", "--id", "m-3", "--schedule-at", tomorrow) == {
+            "id": "m-3"
+        }
+        await until_listed(stack, "m-3", "scheduled")
+        assert await stack.json("queue", "hold", "m-3") == {"changed": 1}
+        await until_listed(stack, "m-3", "held")
+
+        code, story, _ = await stack.command("show", "m-1")
+        await stack.gateway.stop()
+        assert (await stack.command("show", "m-1"))[:2] == (code, story)  # the journal alone tells the same
+        for expected in ("11*****0002", "message id", "delivered", "accepted", "smpp"):
+            assert expected in story
+        for secret in ("Segredo", "11987650002"):
+            assert secret not in story
+
+        code, table, _ = await stack.command("queue", "list", "--all")
+        assert code == 0
+        assert "held" in next(line for line in table.splitlines() if " m-3 " in line)
+        assert "\x1b" not in table
+        assert [message["id"] for message in await stack.json("queue", "list", "--limit", "1")] == ["m-3"]
+        assert "held" in (await stack.command("queue", "stats"))[1]
+        assert (await stack.command("healthcheck"))[0] == 1
+    finally:
+        await stack.close()
+
+
+async def until_listed(stack: Stack, id: str, state: str) -> None:
+    for _ in range(20):
+        if [message["state"] for message in await stack.json("queue", "list", id)] == [state]:
+            return
+    raise AssertionError(f"{id} is not {state}")

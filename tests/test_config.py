@@ -52,6 +52,37 @@ MISTAKES = {
         "carriers.smpp.key_file: cert_file and key_file",
     ),
     "a level that is none": (GOOD + '[log]\nlevel = "loud"\n', "log.level: invalid enum value"),
+    "a username in a URL": (GOOD + '[broker]\nurl = "mqtt://a@h"\n', "broker.url: credentials belong in"),
+    "half an IPv6 address": (GOOD + '[broker]\nurl = "mqtt://[::1"\n', "broker.url: needs"),
+    "a port that is none": (GOOD + '[broker]\nurl = "mqtt://h:0"\n', "broker.url: needs"),
+    "a URL with a path": (GOOD + '[broker]\nurl = "mqtt://h/sms"\n', "broker.url: has more than a host and a port"),
+    "broker TLS files without TLS": (GOOD + '[broker]\nca_file = "/x"\n', "broker.ca_file: is set, but url is not mqtts://"),
+    "a topic filter that is none": (GOOD + '[broker]\nresponse_topics = ["a/#/b"]\n', "broker.response_topics: + and # stand"),
+    "a topic filter with half a wildcard": (GOOD + '[broker]\nresponse_topics = ["a", "b#"]\n', "broker.response_topics: + and #"),
+    "an empty topic filter": (GOOD + '[broker]\nresponse_topics = [""]\n', "broker.response_topics: + and #"),
+    "a prefix that ends with a slash": (GOOD + '[broker]\ntopic_prefix = "sms/"\n', "broker.topic_prefix: expected `str` matching"),
+    "an empty prefix": (GOOD + '[broker]\ntopic_prefix = ""\n', "broker.topic_prefix: expected `str` matching"),
+    "a prefix with a line feed": (GOOD + '[broker]\ntopic_prefix = "sms\\n"\n', "broker.topic_prefix: expected `str` matching"),
+    "an instance with a line feed": (GOOD + '[gateway]\ninstance = "a\\n"\n', "gateway.instance: expected `str` matching"),
+    "a key with a line feed": (GOOD + '[gateway]\n"a\\nb" = 1\n', "gateway.a b: is no key"),
+    "a time without end": (GOOD + "[gateway]\nfailover_after = inf\n", "gateway.failover_after: expected `float` <="),
+    "a time that is no number": (GOOD + "[gateway]\nfailover_after = nan\n", "gateway.failover_after: expected `float` >="),
+    "a rate without end": (GOOD + "max_rate = inf\n", "carriers.smpp.max_rate: expected `float` <="),
+    "no kinds": (GOOD + "kinds = []\n", "carriers.smpp.kinds: expected `array` of length >= 1"),
+    "no host": (GOOD + 'host = ""\n', "carriers.smpp.host: expected `str` of length >= 1"),
+    "no folder": (GOOD + '[gateway]\nstate_dir = ""\n', "gateway.state_dir: expected `str` of length >= 1"),
+    "no routes": (GOOD + "[gateway]\nroutes = []\n", "gateway.routes: names no carrier"),
+    "a port that is no number": (GOOD + '[admin]\nlisten = "127.0.0.1:\u00b2"\n', "admin.listen: needs address:port"),
+    "a listen address without an address": (GOOD + '[admin]\nlisten = ":80"\n', "admin.listen: '' is no address"),
+    "a listen port out of range": (GOOD + '[admin]\nlisten = "127.0.0.1:65536"\n', "admin.listen: needs address:port"),
+    "a secret that is no text": (GOOD.replace('"hunter22"', "123456"), "carriers.smpp.password: expected `str`, got `int`"),
+    "a carrier's name that is too long": (f'[carriers.{"x" * 33}]\nkind = "smpp"\n', f"carriers.{'x' * 33}: a name has"),
+    "a carrier that is a value": ("[carriers]\nsmpp = 3\n", "carriers.smpp: is no section"),
+    "carriers that are a value": ("carriers = 3\n", "carriers: is no section"),
+    "a valid_for beyond the provider's": (
+        GOOD + "[gateway]\ndefault_valid_for = 172801\n",
+        "gateway.default_valid_for: expected `float` <=",
+    ),
     "a section that is a value": ("gateway = 3\n" + GOOD, "gateway: expected `object`"),
 }
 
@@ -93,6 +124,60 @@ def test_the_environment_overrides_any_key_but_a_secret() -> None:
     assert settings.gateway.failover_after == 5.0
 
 
+SYSTEM_ID = "MENSAGEIRO_CARRIERS__SMPP__SYSTEM_ID"
+
+
+@pytest.mark.parametrize("value", ["123456", "true", "[1]", '"a"', "1979-05-27", "a b", ""])
+def test_a_key_that_holds_text_takes_the_environment_as_it_stands(value: str) -> None:
+    text = '[carriers.smpp]\nkind = "smpp"\npassword = "x"\nsystem_type = "y"\nsystem_id = "z"\n'
+    settings = parse(text, {"MENSAGEIRO_CARRIERS__SMPP__SYSTEM_TYPE": value})
+    assert settings.carriers["smpp"].system_type == value
+
+
+def test_a_key_that_only_the_environment_names_is_read_by_its_type() -> None:
+    text = '[carriers.smpp]\nkind = "smpp"\npassword = "x"\n'
+    assert parse(text, {SYSTEM_ID: "123456"}).carriers["smpp"].system_id == "123456"
+    whole = {"MENSAGEIRO_CARRIERS__SMPP__KIND": "smpp", SYSTEM_ID: "1", "MENSAGEIRO_CARRIERS__SMPP__PASSWORD_FILE": "/7"}
+    assert parse("", whole).carriers["smpp"].password_file == "/7"
+
+
+def test_a_carrier_with_capitals_is_found_by_the_environment() -> None:
+    settings = parse(
+        GOOD.replace("carriers.smpp", "carriers.TIM") + '[gateway]\nroutes = ["TIM"]\n', {"MENSAGEIRO_CARRIERS__TIM__WINDOW": "7"}
+    )
+    assert settings.carriers["TIM"].window == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("CARRIERS__SMPP__WINDOW", "many", "carriers.smpp.window: expected `int`"),
+        ("CARRIERS__SMPP__WINDOW", "20\nx = 1", "carriers.smpp.window: expected `int`"),
+        ("CARRIERS__SMPP__WINDOW", "9" * 5000, "carriers.smpp.window: expected `int`"),
+        ("CARRIERS__SMPP__TLS", "yes", "carriers.smpp.tls: expected `bool`"),
+        ("CARRIERS__SMPP__WINDW", "1", "carriers.smpp.windw: is no key"),
+        ("CARRIERS__SMPP", "1", "carriers.smpp: is no section"),
+        ("CARRIERS__OTHER__WINDOW", "1", "carriers.other.kind: must be one of"),
+        ("BROKR__URL", "1", "brokr: is no section"),
+        ("GATEWAY__", "1", "gateway.: is no key"),
+        ("GATEWAY__ROUTES", "smpp", "gateway.routes: expected `array`"),
+        ("CARRIERS__SMPP__WINDOW__X", "1", "carriers.smpp.window.x: window is no section"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_key_too(key: str, value: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(GOOD + "window = 3\n", {f"MENSAGEIRO_{key}": value})
+    assert str(error.value).startswith(expected)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["BROKER__PASSWORD", "CARRIERS__SMPP__PASSWORD", "carriers__http__User", "CALLBACKS__TOKEN"])
+def test_no_secret_is_taken_from_the_environment_nor_told(key: str) -> None:
+    with pytest.raises(ConfigError, match="a secret must not stand in the environment") as error:
+        parse(GOOD, {f"MENSAGEIRO_{key}": "hunter44"})
+    assert "hunter44" not in str(error.value)
+
+
 def test_a_secret_in_the_environment_is_refused_but_its_file_is_not() -> None:
     with pytest.raises(ConfigError, match="MENSAGEIRO_BROKER__PASSWORD: a secret must not stand in the environment"):
         parse(GOOD, {"MENSAGEIRO_BROKER__PASSWORD": "x"})
@@ -119,7 +204,13 @@ def test_secrets_show_in_no_representation() -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"a = [", "is not TOML"), (b"\xff", "is not UTF-8"), (None, "No such file")],
+    [
+        (b"a = [", "is not TOML"),
+        (b"a = " + b"9" * 5000, "is not TOML"),
+        (b"a = 1\na = 2", "is not TOML"),
+        (b"\xff", "is not UTF-8"),
+        (None, "No such file"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, expected: str) -> None:
     file = tmp_path / "gateway.toml"
@@ -132,7 +223,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 
 def test_check_reads_the_files_that_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"broker\.ca_file: cannot read"):
-        config.check(parse(GOOD + '[broker]\nca_file = "/no/such/file"\n'))
+        config.check(parse(GOOD + '[broker]\nurl = "mqtts://h"\nca_file = "/no/such/file"\n'))
+    file = tmp_path / "ca.der"
+    file.write_bytes(b"\x30\x82")
+    with pytest.raises(ConfigError, match=r"carriers\.smpp\.ca_file: .* is no PEM file"):
+        config.check(parse(GOOD + f'tls = true\nca_file = "{file}"\n'))
+    file.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+    config.check(parse(GOOD + f'tls = true\nca_file = "{file}"\n'))
     with pytest.raises(ConfigError, match=r"carriers\.smpp\.password: is longer than 64"):
         config.check(parse(GOOD.replace("hunter22", "x" * 65)))
     config.check(parse(GOOD))

@@ -1,6 +1,8 @@
 """The documents of the queue interface agree with the code that reads and writes it."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,28 @@ PAYLOADS: list[dict[str, Any]] = [
     {"id": "a", "to": "11987654321", "text": "x", "priority": 4},
     {"id": "a", "to": "11987654321", "text": "x", "kind": "fax"},
     {"id": "a", "to": "11987654321"},
+    *(
+        {"id": "a", "to": "11987654321", "text": "x", "schedule_at": moment}
+        for moment in (
+            "2026-12-01T10:00:00Z",
+            "2026-12-01 10:00:00.123z",
+            "2026-12-01T10:00:00-03:00",
+            "2026-12-01T10:00:00+0300",
+            "2026-12-01T10:00:00",
+            "2026-12-01",
+            "2026-12-01T10:00:00-03",
+            "tomorrow",
+            1796119200,
+            None,
+        )
+    ),
+    {"id": "a", "to": "11987654321", "text": "x", "routes": []},
+    {"id": "a", "to": "11987654321", "text": "x", "metadata": {str(number): "v" for number in range(17)}},
+    {"id": "a", "to": "11987654321", "text": "x", "metadata": {"a": 1}},
+    {"id": "a", "to": "11987654321", "text": "x", "label": "x" * 41},
+    {"id": "a", "to": "11987654321", "text": "x", "in_doubt": "guess"},
+    {"id": "a", "to": "11987654321", "text": "x", "valid_for": 59},
+    {"id": "a", "to": "11987654321", "text": None},
 ]
 
 
@@ -92,3 +116,52 @@ def references(node: Any) -> list[str]:
 def test_every_field_of_a_submit_is_in_the_page() -> None:
     page = schema.interface_page()
     assert all(f"| `{field}` |" in page for field in envelope.Submit.__struct_encode_fields__)
+
+
+def test_an_event_schema_wants_every_field_and_knows_its_type_and_its_times() -> None:
+    for name, document in SCHEMAS.items():
+        if name.startswith("event-"):
+            assert document["properties"]["type"] == {"const": name.removeprefix("event-")}
+            assert document["properties"]["v"]["const"] == 1
+            assert set(document["required"]) == set(document["properties"])
+            assert document["properties"]["time"]["format"] == "date-time"
+
+
+def test_a_meaning_is_of_a_field_that_exists() -> None:
+    fields = {field for document in SCHEMAS.values() for field in document["properties"]}
+    assert set(schema.MEANINGS) <= fields
+
+
+def test_asyncapi_tells_who_speaks_on_which_topic_and_how() -> None:
+    document = schema.asyncapi("acme")
+    told = {name: (operation["action"], operation["bindings"]["mqtt"]) for name, operation in document["operations"].items()}
+    assert told["submit"] == told["submit-of-source"] == ("receive", {"qos": 1, "bindingVersion": "0.2.0"})
+    assert told["event-receipt-of-source"] == ("send", {"qos": 1, "bindingVersion": "0.2.0"})
+    assert told["state"] == ("send", {"qos": 1, "retain": True, "bindingVersion": "0.2.0"})
+    assert document["channels"]["event-receipt-of-source"]["address"] == "acme/event/receipt/{source}"
+    headers = document["components"]["messages"]["event-receipt"]["headers"]["properties"]
+    assert headers["type"] == {"const": "mensageiro.receipt.v1"}
+    assert "headers" not in document["components"]["messages"]["submit"]
+
+
+@pytest.fixture(scope="session")
+def asyncapi_schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Fetch AsyncAPI's own schema of its documents."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm, which AsyncAPI publishes its schema through, is not installed")
+    folder = tmp_path_factory.mktemp("asyncapi")
+    (folder / "package.json").write_text("{}")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "@asyncapi/specs@6"]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"npm cannot install @asyncapi/specs: {type(error).__name__}")
+    found: dict[str, Any] = json.loads((folder / "node_modules/@asyncapi/specs/schemas/3.0.0.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_asyncapi_is_what_its_own_schema_asks(asyncapi_schema: dict[str, Any]) -> None:
+    check = jsonschema.Draft7Validator(asyncapi_schema)
+    assert [error.message for error in check.iter_errors(schema.asyncapi("sms"))] == []
+    assert not check.is_valid(schema.asyncapi("sms") | {"channels": []})

@@ -242,8 +242,11 @@ class MqttBroker:
 
         Reading goes on, for the PUBACKs of our own PUBLISHes; what arrives from now on is dropped unacknowledged, so that the broker's
         session keeps it for our next connection. UNSUBSCRIBE would lose what comes meanwhile. What came before is still handed over.
+        A connection that comes up later announces it itself.
         """
         self._state = "draining"
+        if not self._connected:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._announce_surely()
@@ -383,7 +386,8 @@ class MqttBroker:
         self._complaint = ""
         self._observer.connected()
         log.info("broker_connected", host=self._settings.host, port=self._settings.port, client_id=self._settings.client_id)
-        self._announce()
+        if self.credit > 0:  # none where a DISCONNECT came along with the SUBACK
+            self._announce()
 
     def _on_closed(self, closed: Closed) -> None:
         was_connected, self._connected = self._connected, False

@@ -36,13 +36,16 @@ class SqliteJournal:
         commit_interval: float = 0.005,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
+        clock_suspected: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Ask `clock_suspected` before each operation, on the writer's thread: nothing expires while it says so."""
         self._path = path
         self._policies = policies
         self._synchronous: Synchronous = synchronous
         self._interval = commit_interval
         self._clock = clock
         self._observer = observer or SilentObserver()
+        self._clock_suspected = clock_suspected
         self._lock = Lock(path, policies.instance)
         self._writer: Writer | None = None
         self._checkpointer: Checkpointer | None = None
@@ -67,7 +70,7 @@ class SqliteJournal:
             raise
         assert self._connection is not None
         self._why_broken = asyncio.get_running_loop().create_future()
-        self._writer = Writer(self._connection, memory, self._policies, self._interval, self._observer, self._breaks)
+        self._writer = Writer(self._connection, memory, self._policies, self._interval, self._observer, self._breaks, self._clock_suspected)
         self._checkpointer = Checkpointer(
             connect(self._path, self._synchronous), self._path, lambda: self._writer.commits if self._writer else 0, self._observer
         )

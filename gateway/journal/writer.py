@@ -84,6 +84,7 @@ class Writer:
         commit_interval: float,
         observer: Observer,
         on_broken: Callable[[str], None],
+        clock_suspected: Callable[[], bool],
     ) -> None:
         self.memory = memory
         self.available = True
@@ -94,6 +95,7 @@ class Writer:
         self._interval = commit_interval
         self._observer = observer
         self._on_broken = on_broken
+        self._clock_suspected = clock_suspected
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Operation] = deque()
         self._records: dict[int, Record] = {}  # live messages as they are in the database: read once, not at every step
@@ -215,6 +217,8 @@ class Writer:
             tx = Transaction(connection, self.memory.copy(), self._policies, self._records)
             done = 0
             for operation in group:
+                if self._clock_suspected():  # now, since a step may be newer than the last tick; a tick clears it again
+                    tx.memory.suspended = True
                 operation.result = operation.run(tx)
                 done += 1
                 if tx.written > MAX_ROWS:

@@ -38,6 +38,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"id": ""}, "id: "),
     ({"id": "a b"}, "id: "),
     ({"id": "a" * 65}, "id: "),
+    ({"id": "a\n"}, "id: "),
+    ({"id": "\u0661"}, "id: "),
+    ({"to": "1" * 41}, "to: "),
+    ({"from": ""}, "from: "),
+    ({"from": "x" * 22}, "from: "),
+    ({"cost_centre": 0}, "cost_centre: "),
+    ({"cost_centre": 2**32}, "cost_centre: "),
+    ({"receipt": 1}, "receipt: "),
+    ({"routes": ["a"] * 17}, "routes: "),
+    ({"routes": "smpp"}, "routes: "),
+    ({"schedule_at": 1795439304}, "schedule_at: "),
+    ({"expires_at": "2026-02-30T10:00:00Z"}, "expires_at: "),
     ({"id": 1}, "id: "),
     ({"to": ""}, "to: "),
     ({"text": ""}, "text: "),
@@ -87,6 +99,12 @@ def test_a_payload_outside_the_schema_is_refused_by_the_name_of_the_field(fields
         (b'{"id":"a","to":"1","text":"x","valid_for":1e999}', "valid_for: "),
         (b'{"metadata":' + b"[" * 50_000, "metadata: expected"),
         (b"\xef\xbb\xbf{}", "payload: is not JSON"),
+        (b'{"id":"a","to":"1","text":"\\ud800"}', "payload: is not JSON"),
+        (b'{"id":"a","to":"1","text":"x"}\0', "payload: is not JSON"),
+        (b'{"id":"a","to":"1","text":"x","priority":' + b"9" * 5000 + b"}", "priority: "),
+        (b'{"id":"a","to":"1","text":"x","valid_for":' + b"9" * 400 + b"}", "valid_for: "),
+        (b'{"id":"a","to":"1","text":"x","y":' + b"[" * 100_000, "Object contains unknown field `y`"),
+        (b"[" * 100_000, "Expected `object`"),
     ],
 )
 def test_what_is_no_such_json_is_refused(payload: bytes, expected: str) -> None:
@@ -117,6 +135,78 @@ def test_no_error_repeats_a_value(field: str, value: object) -> None:
     with pytest.raises(PayloadError) as error:
         envelope.decode_submit(payload)
     assert SECRET not in str(error.value)
+
+
+def test_an_unknown_field_is_named_only_where_it_can_be_no_value() -> None:
+    for name in (SECRET, "a" * 41, f"x - at `$.{SECRET}", f"`to` {SECRET}", f"to` {SECRET}", "ola mundo", "to\n"):
+        with pytest.raises(PayloadError) as error:
+            submit(**{name: 1})
+        assert str(error.value) == "Object contains an unknown field"
+
+
+def test_a_key_of_metadata_is_never_told() -> None:
+    with pytest.raises(PayloadError) as error:
+        submit(metadata={SECRET: 1})
+    assert SECRET not in str(error.value)
+
+
+def test_nul_is_a_character_of_a_text_like_any_other() -> None:
+    assert submit(text="a\0b").text == "a\0b"
+
+
+def test_of_a_key_that_stands_twice_the_last_counts() -> None:
+    assert envelope.decode_submit(b'{"id":"a","to":"1","text":"x","id":"b"}').id == "b"
+    assert envelope.identity(b'{"id":"a","id":"b"}')[0] == "b"
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b'{"id":"a"}', ""),
+        (b'{"id":"a\\n"}', "id: "),
+        (b'{"id":"a","text":"x"}', "Object contains unknown field `text`"),
+        (b"{}", "Object missing"),
+    ],
+)
+def test_a_cancel_names_a_message_and_nothing_else(payload: bytes, expected: str) -> None:
+    if not expected:
+        assert envelope.decode_cancel(payload).id == "a"
+        return
+    with pytest.raises(PayloadError) as error:
+        envelope.decode_cancel(payload)
+    assert str(error.value).startswith(expected)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(envelope.Submit.__struct_encode_fields__), values, max_size=6),
+    st.dictionaries(st.text(), values, max_size=2),
+)
+@settings(deadline=None, max_examples=200)
+def test_any_object_is_a_submit_or_an_error_that_names_a_field_alone(known: dict[str, Any], more: dict[str, Any]) -> None:
+    try:
+        found = submit(**(more | known))
+    except PayloadError as error:
+        spoken = str(error)
+    else:
+        assert len(found.text) <= 600
+        return
+    assert "\n" not in spoken
+    assert len(spoken) < 120
+    assert not any(isinstance(value, str) and len(value) > 5 and f" {value}" in spoken for value in known.values())
+
+
+def test_who_a_refused_payload_was_is_told_though_its_metadata_is_not_well_formed() -> None:
+    assert envelope.identity(b'{"id": "a", "metadata": {"k": 1}}') == ("a", {})
+    assert envelope.identity(b'{"id": "a b", "metadata": {"k": "v"}}') == (None, {"k": "v"})
+    assert envelope.identity(json.dumps({"id": "a", "metadata": {"k": "v" * 1024}}).encode()) == ("a", {})
+    assert envelope.identity(b'{"id": "a", "x": ' + b"[" * 100_000) == (None, {})
 
 
 def test_who_a_refused_payload_was_is_found_where_it_is_well_formed() -> None:

@@ -32,6 +32,20 @@ def test_the_last_failure_is_final_and_says_the_code() -> None:
     assert (outcome.reason, outcome.code, retry_at) == (Reason.ATTEMPTS_EXHAUSTED, 8, None)
 
 
+def test_the_last_failure_but_one_is_not_final() -> None:
+    decision = decide(BUSY, 2, POLICY, 100.0, 1.0)
+    assert (decision.outcome, decision.counts) == (BUSY, True)
+    assert decide(BUSY, 0, RetryPolicy(5, 600, 1), 100.0, 1.0).retry_at is None
+
+
+def test_the_last_failure_is_final_though_the_provider_asks_to_wait() -> None:
+    assert isinstance(decide(Deferred("x", Scope.MESSAGE, retry_after=50.0), 3, POLICY, 100.0, 0.0).outcome, Rejected)
+
+
+def test_a_short_wait_that_the_provider_asks_for_does_not_shorten_ours() -> None:
+    assert decide(Deferred("x", Scope.MESSAGE, retry_after=1.0), 3, RetryPolicy(5, 600, 99), 100.0, 1.0).retry_at == 140.0
+
+
 def test_what_the_provider_asks_for_is_waited_for() -> None:
     assert decide(Deferred("x", Scope.MESSAGE, retry_after=50.0), 0, POLICY, 100.0, 0.0).retry_at == 150.0
 

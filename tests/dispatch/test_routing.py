@@ -26,6 +26,25 @@ def test_the_first_choice_is_back_at_once() -> None:
     assert chosen(("smpp", "http"), {"smpp": UP, "http": UP}, 500.0, 30.0) == "smpp"
 
 
+def test_the_third_choice_waits_for_the_second_too() -> None:
+    health = {"smpp": down(0.0), "http": down(100.0), "webservice": UP}
+    route = ("smpp", "http", "webservice")
+    assert chosen(route, health, 129.0, 30.0) is None
+    assert chosen(route, health, 130.0, 30.0) == "webservice"
+
+
+def test_without_a_wait_the_next_one_takes_over_at_once() -> None:
+    assert chosen(("smpp", "http"), {"smpp": down(100.0), "http": UP}, 100.0, 0.0) == "http"
+
+
+def test_each_carrier_may_claim_its_own_routes_alone() -> None:
+    health = {"smpp": down(0.0), "http": UP}
+    routes = [("smpp",), ("smpp", "http"), ("http",), ("http", "smpp")]
+    assert routes_of("http", routes, health, 30.0, 30.0) == [("smpp", "http"), ("http",), ("http", "smpp")]
+    assert routes_of("smpp", routes, health, 30.0, 30.0) == []
+    assert routes_of("http", routes, health, 29.0, 30.0) == [("http",), ("http", "smpp")]
+
+
 def test_a_message_that_only_one_carrier_can_carry_waits_for_it() -> None:
     assert chosen(("smpp",), {"smpp": down(0.0), "http": UP}, 1e9, 30.0) is None
 

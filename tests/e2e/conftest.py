@@ -1,29 +1,33 @@
-"""End to end: real processes of mosquitto, the sandbox and the gateway, and one audit for every run."""
+"""A whole installation for a test, and what must hold after every run: no log line tells a number, a text or a password."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.stack import Stack
+from tests.support.stack import SMPP_PASSWORD, Sections, Stack
 
-StartStack = Callable[..., Awaitable[Stack]]
+MakeStack = Callable[..., Awaitable[Stack]]
 
 
 @pytest.fixture
-async def start_stack(tmp_path: Path) -> AsyncIterator[StartStack]:
-    """Start a whole installation; `sections` overrides the configuration, `options` are those of Stack."""
-    stacks: list[Stack] = []
+async def stack(tmp_path: Path) -> AsyncIterator[MakeStack]:
+    """Make a Stack; `start=False` leaves it to the test to start its parts. Other keyword arguments are Stack's."""
+    made: list[Stack] = []
 
-    async def start(sections: Mapping[str, Mapping[str, Any]] = {}, **options: Any) -> Stack:
-        folder = tmp_path / f"stack{len(stacks)}"
+    async def make(sections: Sections | None = None, *, start: bool = True, **options: Any) -> Stack:
+        folder = tmp_path / str(len(made))
         folder.mkdir()
-        stack = Stack(folder, sections, **options)
-        stacks.append(stack)
-        await stack.start()
-        return stack
+        made.append(Stack(folder, sections, **options))
+        if start:
+            await made[-1].start()
+        return made[-1]
 
-    yield start
-    for stack in stacks:
-        await stack.close()
+    yield make
+    for each in made:
+        await each.close()
+    for each in made:
+        assert each.traffic.leaks(each.gateway.output) == []
+        assert SMPP_PASSWORD not in each.gateway.output
+        assert "Traceback" not in each.gateway.output, each.gateway.output[-4000:]

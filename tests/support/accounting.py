@@ -43,6 +43,13 @@ def audit(published: Collection[str], events: Iterable[Event], taken: Mapping[st
     return result
 
 
+def word(event: Event) -> str:
+    """Put an event in a word: "accepted", "receipt:delivered!", where ! is final and ~ late."""
+    told = {"receipt": "state", "rejected": "reason", "cancel_failed": "reason"}.get(event["type"])
+    detail = f":{event[told]}" if told else ""
+    return f"{event['type']}{detail}{'!' if event['final'] else ''}{'~' if event.get('late') else ''}"
+
+
 def read_ledger(path: Path) -> list[dict[str, Any]]:
     """Read what the sandbox took, a JSON line each; a last line that was cut by a kill is left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -86,5 +93,7 @@ def _check_copies(id: str, story: Mapping[int, Event], taken: int, result: Audit
         result.faults.append(f"{id}: taken {taken} times, and no event says so")
     if taken == 0 and "accepted" in types:
         result.faults.append(f"{id}: accepted, but the provider never took it")
+    if taken and any(event["type"] == "cancelled" and not event.get("carrier") for event in story.values()):
+        result.faults.append(f"{id}: told that we cancelled it, but the provider took it")
     if taken and types and types <= {"rejected", "expired", "cancelled"}:
         result.faults.append(f"{id}: told {sorted(types)}, but the provider took it")

@@ -6,9 +6,9 @@ import os
 import signal
 import socket
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,20 @@ from aiomqtt import ProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tests.support.accounting import Audit, Event, audit, read_ledger
+from tests.support.accounting import Audit, Event, audit, read_ledger, word
 from tests.support.mosquitto import Mosquitto
+from tests.support.traffic import Traffic
 
 START_TIMEOUT = 20.0
 POLL = 0.02
+SMPP_PASSWORD = "s3nha-ab"  # eight characters, the most that SMPP 3.4 admits
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+def now() -> datetime:
+    """Tell the time, with its zone."""
+    return datetime.now(UTC)
 
 
 def free_port() -> int:
@@ -41,10 +50,10 @@ async def until(condition: Callable[[], bool], timeout: float, what: str) -> Non
 
 
 class Process:
-    """One `python -m gateway ...` of ours, its output in a file."""
+    """One `python -m gateway ...` of ours, its output in a file. `entry` stands for `-m gateway`."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
-        self._log, self._arguments = log, arguments
+    def __init__(self, log: Path, *arguments: str, entry: tuple[str, ...] = ("-m", "gateway")) -> None:
+        self._log, self._arguments, self._entry = log, arguments, entry
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -58,9 +67,9 @@ class Process:
         """What it wrote so far, over all its lives."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
-    async def start(self, wrapper: tuple[str, ...] = ()) -> None:
+    async def start(self) -> None:
         """Start it."""
-        command = [*wrapper, sys.executable, "-m", "gateway", *self._arguments]
+        command = [sys.executable, *self._entry, *self._arguments]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=_environment())
 
@@ -102,37 +111,39 @@ class Stack:
     def __init__(
         self,
         folder: Path,
-        sections: Mapping[str, Mapping[str, Any]] = {},
-        sandbox: tuple[str, ...] = (),
+        sections: Sections | None = None,
         *,
+        sandbox: tuple[str, ...] = (),
         persistence: bool = False,
-        state_dir: Path | None = None,
+        users: Mapping[str, str] | None = None,
+        entry: tuple[str, ...] = ("-m", "gateway"),
     ) -> None:
         self.folder = folder
         self.smpp_port, self.admin_port = free_port(), free_port()
-        self.state_dir = state_dir or folder / "state"
-        self._numbers: dict[str, str] = {}  # destination -> id
+        self.state_dir = folder / "state"
         self.ledger_path = folder / "ledger.jsonl"
-        self.broker = Mosquitto(
-            folder / "mosquitto", persistence=persistence, options=("max_queued_messages 0", "max_inflight_messages 1000")
-        )
-        self.sections = sections
+        options = ("max_queued_messages 0", "max_inflight_messages 1000")
+        self.broker = Mosquitto(folder / "mosquitto", persistence=persistence, users=users, options=options)
+        self.sections = sections or {}
+        self.traffic = Traffic()
         self.sandbox = Process(
             folder / "sandbox.log",
             *("sandbox", "--port", str(self.smpp_port), "--system-id", "sandbox", "--password-file", str(self._secret())),
             *("--ledger", str(self.ledger_path), *sandbox),
         )
-        self.gateway = Process(folder / "gateway.log", "run", "--config", str(folder / "gateway.toml"))
+        self.gateway = Process(folder / "gateway.log", "run", "--config", str(folder / "gateway.toml"), entry=entry)
         self.events: list[Event] = []
+        self._told: dict[str, dict[str, Event]] = {}  # id -> event_id -> event
+        self._ended: set[str] = set()
         self._consumer: asyncio.Task[None] | None = None
         self._subscribed = asyncio.Event()
 
     def _secret(self) -> Path:
         path = self.folder / "smpp.password"
-        path.write_text("secret12\n")
+        path.write_text(f"{SMPP_PASSWORD}\n")
         return path
 
-    def write_config(self, sections: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
+    def write_config(self, sections: Sections | None = None) -> Path:
         """Write gateway.toml; `sections` replaces the overrides given at the start."""
         tables: dict[str, dict[str, Any]] = {
             "gateway": {"state_dir": str(self.state_dir), "in_doubt_deadline": 4.0, "retry_min": 0.2, "retry_max": 1.0},
@@ -151,7 +162,7 @@ class Stack:
                 "reconnect_max": 1.0,
             },
             "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
-            "log": {"level": "info", "format": "json"},
+            "log": {"level": "debug", "format": "json"},
         }
         for name, values in (self.sections if sections is None else sections).items():
             tables.setdefault(name, {}).update(values)
@@ -164,14 +175,18 @@ class Stack:
 
     async def start(self) -> None:
         """Start broker, consumer, sandbox and gateway, and wait until the gateway is ready."""
-        self.broker.start()
-        self._consumer = asyncio.create_task(self._consume())
-        async with asyncio.timeout(START_TIMEOUT):
-            await self._subscribed.wait()
+        await self.start_broker()
         await self.start_sandbox()
         self.write_config()
         await self.start_gateway()
         await self.ready()
+
+    async def start_broker(self) -> None:
+        """Start the broker, and the consumer that hears all events."""
+        self.broker.start()
+        self._consumer = asyncio.create_task(self._consume())
+        async with asyncio.timeout(START_TIMEOUT):
+            await self._subscribed.wait()
 
     async def start_sandbox(self) -> None:
         """Start the sandbox and wait for its port."""
@@ -184,7 +199,7 @@ class Stack:
 
     async def ready(self, timeout: float = START_TIMEOUT) -> None:
         """Wait until /readyz answers 200."""
-        await self._http_until("/readyz", lambda status, _: status == 200, timeout)
+        await self.http_until("/readyz", lambda status, _: status == 200, timeout)
 
     async def metric(self, name: str) -> float:
         """Return the sum of the samples of a metric (with the labels that `name` begins with)."""
@@ -212,18 +227,65 @@ class Stack:
             client.pending_calls_threshold = 10_000
             yield client
 
+    async def send(self, *payloads: Mapping[str, Any]) -> list[str]:
+        """Publish payloads; return their ids."""
+        await self.publish(payloads)
+        return [str(payload["id"]) for payload in payloads]
+
+    async def command(self, *arguments: str, timeout: float = 30.0) -> tuple[int, str, str]:
+        """Run a command of ours with this configuration. Return exit code, stdout and stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments, "--config", str(self.folder / "gateway.toml")),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+        )
+        async with asyncio.timeout(timeout):
+            stdout, stderr = await process.communicate()
+        return process.returncode or 0, stdout.decode(), stderr.decode()
+
+    async def retained(self, topic: str) -> Any:
+        """Return the JSON that the broker retains under a topic."""
+        async with self.client() as client, asyncio.timeout(10):
+            await client.subscribe(topic, qos=1)
+            message = await anext(aiter(client.messages))
+            assert isinstance(message.payload, bytes)
+            return json.loads(message.payload)
+
+    async def json(self, *arguments: str) -> Any:
+        """Run a command that must succeed, and return the JSON that it prints."""
+        code, stdout, stderr = await self.command(*arguments, "--json")
+        assert code == 0, stderr
+        return json.loads(stdout)
+
     def told(self, id: str) -> list[Event]:
         """Return the events of a message, without repetitions, by seq."""
-        found = {event["event_id"]: event for event in self.events if event.get("id") == id}
-        return sorted(found.values(), key=lambda event: event["seq"] or 0)
+        return sorted(self._told.get(id, {}).values(), key=lambda event: event["seq"] or 0)
 
-    def types(self, id: str) -> list[str]:
-        """Return the types of a message's events."""
-        return [event["type"] for event in self.told(id)]
+    def story(self, id: str) -> list[str]:
+        """Return the events of a message in words."""
+        return [word(event) for event in self.told(id)]
 
     def ended(self) -> set[str]:
         """Return the ids that have a final event."""
-        return {event["id"] for event in self.events if event["final"] and event.get("id")}
+        return self._ended
+
+    async def until_told(self, id: str, type: str, timeout: float = 15.0) -> Event:
+        """Wait for an event of a message, and return the first of its type."""
+        await until(lambda: any(event["type"] == type for event in self.told(id)), timeout, f"{type} of {id}, told: {self.story(id)}")
+        return next(event for event in self.told(id) if event["type"] == type)
+
+    async def until_metric(self, name: str, wanted: Callable[[float], bool], timeout: float = 15.0) -> float:
+        """Wait until a metric is as wanted."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        value = float("nan")  # until the gateway listens
+        while not wanted(value):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"{name} is {value} after {timeout} s\n{self.gateway.output[-3000:]}")
+            await asyncio.sleep(POLL)
+            with suppress(OSError):
+                value = await self.metric(name)
+        return value
 
     async def until_ended(self, ids: Iterable[str], timeout: float) -> None:
         """Wait until each id has its final event."""
@@ -232,30 +294,25 @@ class Stack:
             await until(lambda: wanted <= self.ended(), timeout, "final events")
         except AssertionError:
             missing = sorted(wanted - self.ended())
-            story = {id: self.types(id) for id in missing[:5]}
+            story = {id: self.story(id) for id in missing[:8]}
             raise AssertionError(
                 f"{len(missing)} of {len(wanted)} without a final event, as {story}\n{self.gateway.output[-3000:]}"
             ) from None
 
-    def payload(self, number: int, tail: str = "9999", **fields: Any) -> dict[str, Any]:
-        """Make a submit payload with an id and a destination of its own, whose last four digits are `tail`."""
-        area, middle = 11 + number // 9000 % 9, 1000 + number % 9000
-        to = f"{area}9{middle}{tail}"
-        payload = {"id": f"m{number}", "to": to, "text": f"Mensagem numero {number}"} | fields
-        self._numbers[f"55{to}"] = payload["id"]
-        return payload
-
-    def taken(self) -> Counter[str]:
-        """Count how often the provider took each id that `payload` made."""
-        return Counter(self._numbers[entry["to"]] for entry in self.ledger())
-
-    def audit(self) -> Audit:
-        """Audit every id that `payload` made."""
-        return audit(list(self._numbers.values()), self.events, self.taken())
-
     def ledger(self) -> list[dict[str, Any]]:
         """Read what the provider took."""
         return read_ledger(self.ledger_path)
+
+    def audit(self, ids: Iterable[str] | None = None) -> Audit:
+        """Account for the messages of our traffic."""
+        return audit(self.traffic.ids if ids is None else list(ids), self.events, self.traffic.taken(self.ledger()))
+
+    async def accounted(self, timeout: float = 30.0) -> Audit:
+        """Wait until every message of our traffic has ended, and check the accounts."""
+        await self.until_ended(self.traffic.ids, timeout)
+        result = self.audit()
+        assert not result.faults, str(result)
+        return result
 
     async def close(self) -> None:
         """End everything that was started."""
@@ -279,10 +336,18 @@ class Stack:
                     self._subscribed.set()
                     async for message in client.messages:
                         assert isinstance(message.payload, bytes)
-                        self.events.append(json.loads(message.payload))
+                        self._hear(json.loads(message.payload))
             await asyncio.sleep(POLL)
 
-    async def _http_until(self, path: str, wanted: Callable[[int, str], bool], timeout: float) -> None:
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        if event.get("id"):
+            self._told.setdefault(event["id"], {})[event["event_id"]] = event
+            if event["final"]:
+                self._ended.add(event["id"])
+
+    async def http_until(self, path: str, wanted: Callable[[int, str], bool], timeout: float = START_TIMEOUT) -> None:
+        """Wait until a GET of `path` answers as wanted: status, body."""
         deadline = asyncio.get_running_loop().time() + timeout
         status, body = 0, ""
         while not wanted(status, body):
