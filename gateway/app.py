@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -47,6 +48,7 @@ CLOCK_STEP = 5.0  # s by which wall and monotonic clock may part before it count
 CLOCK_SUSPENSION = 300.0  # s that nothing expires after a step
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class StartError(Exception):
@@ -343,7 +345,7 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
         subscriptions=topics.subscriptions(broker.topic_prefix, broker.shared_group),
         instance=config.gateway.instance,
         state_topic=topics.gateway(broker.topic_prefix, config.gateway.instance),
-        tls=ssl.create_default_context(cafile=broker.ca_file or None) if secure else None,
+        tls=_usable("broker.ca_file", lambda: ssl.create_default_context(cafile=broker.ca_file or None)) if secure else None,
         username=broker.username or None,
         password=configuration.secret(broker.password, broker.password_file, "broker.password") or None,
         receive_maximum=broker.receive_maximum,
@@ -355,13 +357,19 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
 
 def _carrier(name: str, config: Config, metrics: Metrics) -> SmppCarrier:
     settings = config.carriers[name]
-    return SmppCarrier(
-        name,
-        settings,
-        configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password"),
-        time_zone=ZoneInfo(config.gateway.time_zone),
-        observer=SmppMetrics(name, metrics),
+    password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
+    zone = ZoneInfo(config.gateway.time_zone)
+    return _usable(
+        f"carriers.{name}.tls", lambda: SmppCarrier(name, settings, password, time_zone=zone, observer=SmppMetrics(name, metrics))
     )
+
+
+def _usable(key: str, make: Callable[[], T]) -> T:
+    """Make what reads TLS files. Raises StartError where they hold no usable certificate or key."""
+    try:
+        return make()
+    except ssl.SSLError as error:
+        raise StartError(f"{key}: a certificate or key cannot be used: {error.reason or error}") from None
 
 
 class _JournalObserver:

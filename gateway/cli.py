@@ -11,20 +11,17 @@ import json
 import os
 import sqlite3
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 import gateway
-from gateway import app, config, control, demo, logs, producer, schema
+from gateway import app, config, control, demo, logs, printing, producer, schema
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
@@ -36,13 +33,7 @@ from gateway.sandbox.settings import SmscSettings
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
-PIPE_WIDTH = 1000  # columns of a table that no terminal shows: its rows must not be folded
 STATES = [state.name.lower() for state in QueueState]
-STORY = {  # what `show` tells beside a message's own fields
-    "attempts": ("n", "carrier", "opened_at", "doubtful_since"),
-    "part_ids": ("attempt", "part", "parts", "message_id", "submitted_at", "code"),
-    "events": ("seq", "time", "type", "state", "reason", "final", "published"),
-}
 WAITING = [state.name.lower() for state in QueueState if state is not QueueState.DONE]
 
 PathType = click.Path(path_type=Path)
@@ -248,21 +239,19 @@ def send(path: Path, broker_url: str, prefix: str, source: str, wait: float, as_
     fields["from"] = fields.pop("sender")
     payload = {name: value for name, value in fields.items() if value is not None}
     with one_line():
-        settings = _only_broker(broker_url, prefix) if broker_url else config.load(path)
+        broker = _only_broker(broker_url, prefix) if broker_url else config.load(path).broker
         logs.configure("error", "auto")
         shown = _show_event_json if as_json else _show_event
-        code = asyncio.run(producer.send(settings, payload, source, wait, shown))
+        code = asyncio.run(producer.send(broker, payload, source, wait, shown))
     if not wait:
         click.echo(json.dumps({"id": payload["id"]}) if as_json else payload["id"])
     sys.exit(code)
 
 
-def _only_broker(url: str, prefix: str) -> Config:
-    """Return a configuration for a producer, who has no carrier: the one in it is never used. Credentials come from the environment."""
-    unused = {"kind": "smpp", "system_id": "unused", "password": "unused"}
-    document = {"broker": {"url": url, "topic_prefix": prefix}, "carriers": {"smpp": unused}}
+def _only_broker(url: str, prefix: str) -> config.Broker:
+    """Return the broker's settings for a producer without a configuration. Credentials come from the environment."""
     ours = {key: value for key, value in os.environ.items() if key.startswith("MENSAGEIRO_BROKER__")}
-    return config.parse(document, ours)
+    return config.parse_broker({"url": url, "topic_prefix": prefix}, ours)
 
 
 def _show_event_json(event: dict[str, Any]) -> None:
@@ -357,7 +346,7 @@ def show(id: str, source: str | None, path: Path, as_json: bool) -> None:
         _fail(f"no message with id {id}", 1)
     else:
         for message in found:
-            _print_story(message)
+            printing.story(message)
     sys.exit(0 if found else 1)
 
 
@@ -371,10 +360,10 @@ def stats(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    rows = [(_state_name(state), number, _age(oldest)) for state, (number, oldest) in found["queue"].items()]
-    rows += [("outbox", found["outbox"][0], _age(found["outbox"][1])), ("outbox set aside", found["set_aside"], "")]
+    rows = [(state, number, printing.age(oldest)) for state, (number, oldest) in found["queue"].items()]
+    rows += [("outbox", found["outbox"][0], printing.age(found["outbox"][1])), ("outbox set aside", found["set_aside"], "")]
     rows += [("parked receipts", found["parked"], ""), ("unmatched receipts", found["unmatched"], "")]
-    _print_table(("", "number", "oldest"), rows)
+    printing.table(("", "number", "oldest"), rows)
 
 
 @queue.command("list", short_help="List messages.")
@@ -389,7 +378,7 @@ def list_command(path: Path, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    _print_records(("source", "id", "state", "to", "carrier", "attempt", "received_at", "last_error"), found)
+    printing.records(("source", "id", "state", "to", "carrier", "attempt", "received_at", "last_error"), found)
 
 
 def _waiting(path: Path, selection: Selection) -> list[dict[str, Any]]:
@@ -440,7 +429,7 @@ def retry_set_aside(path: Path, as_json: bool) -> None:
     """Publish again the events that were set aside."""
     with one_line():
         number = _ask_daemon(path, Request(command="retry-set-aside"))
-    _print_number(number, as_json)
+    printing.number(number, as_json)
 
 
 def _change(path: Path, request: Request, as_json: bool) -> None:
@@ -448,7 +437,7 @@ def _change(path: Path, request: Request, as_json: bool) -> None:
         raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
     with one_line():
         number = _ask_daemon(path, request)
-    _print_number(number, as_json)
+    printing.number(number, as_json)
     if number >= request.selection.limit:
         click.echo(f"mensageiro: that is the limit (--limit {number}): there may be more", err=True)
 
@@ -482,58 +471,3 @@ async def _read(settings: Config, request: Request) -> Any:
         return msgspec.to_builtins(await control.read(journal, request), str_keys=True)
     finally:
         journal.close()
-
-
-# --- Printing ---------------------------------------------------------------------------------------------------------------------
-
-
-def _print_number(number: int, as_json: bool) -> None:
-    click.echo(json.dumps({"changed": number}) if as_json else f"{number} changed")
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print columns. What stands in a cell is data: no markup, no emoji."""
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    table = Table(*heads, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
-
-
-def _print_records(names: Sequence[str], records: Sequence[dict[str, Any]]) -> None:
-    rows = [[_plain(name, record.get(name)) for name in names] for record in records]
-    _print_table([name.removesuffix("_at").replace("_", " ") for name in names], rows)
-
-
-def _print_story(message: dict[str, Any]) -> None:
-    plain = [(name, _plain(name, value)) for name, value in message.items() if name not in STORY]
-    _print_table(("", ""), [(name, text) for name, text in plain if text])
-    for part, names in STORY.items():
-        if message[part]:
-            click.echo()
-            _print_records(names, message[part])
-
-
-def _plain(name: str, value: Any) -> str:
-    """Write a field for people."""
-    if name.endswith(("_at", "_since")):
-        return _clock(value)
-    if isinstance(value, list):
-        return ", ".join(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={each}" for key, each in value.items())
-    return "" if value is None else str(value)
-
-
-def _clock(value: Any) -> str:
-    return datetime.fromtimestamp(float(value)).astimezone().isoformat(timespec="seconds") if value else ""
-
-
-def _age(oldest: float | None) -> str:
-    return "" if oldest is None else f"{max(0.0, time.time() - oldest):.0f} s"
-
-
-def _state_name(state: str) -> str:
-    return QueueState(int(state)).name.lower()

@@ -44,6 +44,7 @@ TonNpi = Annotated[int, Meta(ge=0, le=255)]
 NAME = r"[A-Za-z0-9_-]{1,32}"
 Name = Annotated[str, Meta(pattern=rf"^{NAME}$(?!\n)")]  # Python's $ admits a line feed after it
 Given = Annotated[str, Meta(min_length=1)]
+C_OCTETS = r"^[\x01-\xff]*$"  # what a C-octet string can carry: Latin-1 without NUL
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
 T = TypeVar("T")
 
@@ -138,13 +139,13 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
 
     host: Given = "url.com.br"
     port: Port = 9500
-    system_id: Annotated[str, Meta(max_length=15)] = ""
+    system_id: Annotated[str, Meta(max_length=15, pattern=C_OCTETS)] = ""
     password: Annotated[str, _help("or password_file")] = ""
     password_file: str = ""
-    system_type: Annotated[str, Meta(max_length=12)] = "SMPP"
+    system_type: Annotated[str, Meta(max_length=12, pattern=C_OCTETS)] = "SMPP"
     bind: Annotated[Literal["transceiver", "transmitter+receiver"], _help("transceiver | transmitter+receiver")] = "transceiver"
     binds: Annotated[int, Meta(ge=1, le=32), _help("parallel sessions")] = 1
-    source_addr: Annotated[str, Meta(max_length=20), _help("sender when a message names none")] = ""
+    source_addr: Annotated[str, Meta(max_length=20, pattern=C_OCTETS), _help("sender when a message names none")] = ""
     source_ton: TonNpi = 1
     source_npi: TonNpi = 1
     dest_ton: TonNpi = 1
@@ -258,10 +259,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
 
 def parse(document: dict[str, Any], environment: Mapping[str, str] = {}) -> Config:
     """Check a configuration that was read from TOML. Raises ConfigError."""
-    _refuse_secret_in_environment(environment)
-    for key, value in sorted(environment.items()):
-        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key:
-            _override(document, key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), value)
+    _overridden(document, environment)
     sections: dict[str, Any] = {}
     for name, value in document.items():
         if name == "carriers":
@@ -274,6 +272,13 @@ def parse(document: dict[str, Any], environment: Mapping[str, str] = {}) -> Conf
         return Config(**sections)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def parse_broker(table: dict[str, Any], environment: Mapping[str, str]) -> Broker:
+    """Check the settings of a broker alone, for a producer. Raises ConfigError."""
+    document = {"broker": table}
+    _overridden(document, environment)
+    return _convert(document["broker"], Broker, "broker")
 
 
 def public(config: Config) -> dict[str, Any]:
@@ -303,8 +308,10 @@ def check(config: Config) -> None:
     _pem(config.broker.ca_file, "broker.ca_file")
     for name, carrier in config.carriers.items():
         password = secret(carrier.password, carrier.password_file, f"carriers.{name}.password")
-        if len(password.encode()) > 64:
+        if len(password) > 64:
             raise ConfigError(f"carriers.{name}.password: is longer than 64 characters")
+        if not re.fullmatch(C_OCTETS, password):
+            raise ConfigError(f"carriers.{name}.password: has a character that SMPP cannot carry")
         for key in ("ca_file", "cert_file", "key_file"):
             _pem(getattr(carrier, key), f"carriers.{name}.{key}")
 
@@ -366,6 +373,14 @@ def _refuse_secret_in_environment(environment: Mapping[str, str]) -> None:
     for key in environment:
         if key.startswith(ENVIRONMENT_PREFIX) and "__" in key and key.rsplit("__", 1)[1].lower() in SECRETS:
             raise ConfigError(f"{key}: a secret must not stand in the environment; use {key}_FILE")
+
+
+def _overridden(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Put what the environment says into the document."""
+    _refuse_secret_in_environment(environment)
+    for key, value in sorted(environment.items()):
+        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key:
+            _override(document, key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), value)
 
 
 def _override(document: dict[str, Any], path: list[str], value: str) -> None:

@@ -103,7 +103,8 @@ async def read(journal: Readable, request: Request) -> object:
     try:
         match request.command:
             case "stats":
-                return journal.stats()._asdict()
+                stats = journal.stats()
+                return stats._asdict() | {"queue": {state.name.lower(): size for state, size in stats.queue.items()}}
             case "list":
                 return await journal.select(selection)
             case "show":

@@ -166,7 +166,9 @@ class Reader:
         return tuple(routes), parts
 
     def _refusal(self, publish: Inbound, source: str, reason: Reason, detail: str, now: float) -> Refusal:
-        id, metadata = envelope.identity(publish.payload)
+        # The id in a cancel is that of another message, which must not be told to have ended.
+        cancel = publish.topic.startswith(f"{self._rules.topic_prefix}/cancel")
+        id, metadata = (None, {}) if cancel else envelope.identity(publish.payload)
         try:
             response_topic = self._response_topic(publish)
         except _RefusedError:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from gateway import config as configuration
 from gateway.broker import envelope, topics
-from gateway.config import Config
+from gateway.broker.base import CONNECTION_LOST
+from gateway.config import Broker
 from gateway.mqtt.codec import Connect
 from gateway.mqtt.constants import REFUSED_FROM, describe_reason
 from gateway.mqtt.session import ClientSession, Closed, Event, Published, Received
@@ -23,7 +24,7 @@ class SendError(Exception):
     """The message was not published."""
 
 
-async def send(config: Config, payload: dict[str, Any], source: str, wait: float, shown: Callable[[dict[str, Any]], None]) -> int:
+async def send(broker: Broker, payload: dict[str, Any], source: str, wait: float, shown: Callable[[dict[str, Any]], None]) -> int:
     """Publish a submit payload; with `wait` seconds, hand its events to `shown` until the final one. Return the exit code.
 
     0 = published and, where it was waited for, ended well. Raises SendError.
@@ -33,9 +34,9 @@ async def send(config: Config, payload: dict[str, Any], source: str, wait: float
         envelope.decode_submit(body)
     except envelope.PayloadError as error:
         raise SendError(str(error)) from None
-    producer = _Producer(config, payload["id"], source)
-    await producer.publish(body)
+    producer = _Producer(broker, payload["id"], source)
     try:
+        await producer.publish(body)
         return await producer.follow(shown, wait) if wait > 0 else 0
     finally:
         await producer.leave()
@@ -44,9 +45,9 @@ async def send(config: Config, payload: dict[str, Any], source: str, wait: float
 class _Producer:
     """One connection that publishes one message and hears its events."""
 
-    def __init__(self, config: Config, id: str, source: str) -> None:
-        self._settings, self._id = config.broker, id
-        prefix = config.broker.topic_prefix
+    def __init__(self, settings: Broker, id: str, source: str) -> None:
+        self._settings, self._id = settings, id
+        prefix = settings.topic_prefix
         self._topic = f"{prefix}/submit/{source}" if source else f"{prefix}/submit"
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -68,13 +69,14 @@ class _Producer:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await asyncio.shield(stream.settled)
-                if stream.closed is not None:
-                    raise SendError(f"{self._settings.url}: {stream.closed.detail}")
-                stream.session.publish(0, self._topic, body, content_type=envelope.CONTENT_TYPE)
-                stream.flush_soon()
+                if stream.closed is None:
+                    stream.session.publish(0, self._topic, body, content_type=envelope.CONTENT_TYPE)
+                    stream.flush_soon()
                 reason = await self._answered
         except TimeoutError:
             raise SendError(f"{self._settings.url}: the broker does not answer") from None
+        if stream.closed is not None:
+            raise SendError(f"{self._settings.url}: {stream.closed.detail}")
         if reason >= REFUSED_FROM:
             raise SendError(f"the broker refuses the message: {describe_reason(reason)}")
 
@@ -103,7 +105,7 @@ class _Producer:
                     self._stream.acknowledge([event.delivery])
                     self._hear(event.publish.payload)
                 case Closed() if not self._answered.done():
-                    self._answered.set_exception(SendError(f"{self._settings.url}: {event.detail}"))
+                    self._answered.set_result(CONNECTION_LOST)
 
     def _hear(self, payload: bytes) -> None:
         event = json.loads(payload)

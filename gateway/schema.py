@@ -332,7 +332,7 @@ def interface_page() -> str:
         "",
         "Every message ends in exactly one event with `final: true`; only a `receipt` with `late: true` or a `cancel_failed` may follow.",
         "`event_id` is the same after any restart; an event may be published more than once: use it to tell repetitions. Order holds",
-        "within a message by `seq`.",
+        "within a message by `seq`. All fields of a type are always there; ignore those that you do not know.",
     ]
     for event in EVENTS:
         lines += ["", f"### `{_tag(event)}`", "", (event.__doc__ or "").strip(), "", *_field_table(event)]

@@ -27,6 +27,8 @@ MISTAKES = {
     "two secrets": (GOOD + 'password_file = "/x"\n', "carriers.smpp.password: set password or password_file, not both"),
     "no system_id": ('[carriers.smpp]\nkind = "smpp"\npassword = "x"\n', "carriers.smpp.system_id: is required"),
     "a system_id that SMPP cannot carry": (GOOD.replace("user", "u" * 16), "carriers.smpp.system_id: expected `str` of length <= 15"),
+    "a system_id outside Latin-1": (GOOD.replace("user", "us\u20acr"), "carriers.smpp.system_id: expected `str` matching"),
+    "a sender outside Latin-1": (GOOD + 'source_addr = "\u20ac"\n', "carriers.smpp.source_addr: expected `str` matching"),
     "another kind": ('[carriers.x]\nkind = "fax"\n', "carriers.x.kind: must be one of smpp"),
     "no kind": ('[carriers.x]\nsystem_id = "u"\n', "carriers.x.kind: must be one of smpp"),
     "a carrier's name that is no label": ('[carriers."a b"]\nkind = "smpp"\n', "carriers.a b: a name has"),
@@ -232,6 +234,12 @@ def test_check_reads_the_files_that_are_named(tmp_path: Path) -> None:
     config.check(parse(GOOD + f'tls = true\nca_file = "{file}"\n'))
     with pytest.raises(ConfigError, match=r"carriers\.smpp\.password: is longer than 64"):
         config.check(parse(GOOD.replace("hunter22", "x" * 65)))
+    for letter in ("\u20ac", "\0"):
+        secret = tmp_path / "secret"
+        secret.write_text(f"hunter{letter}")
+        with pytest.raises(ConfigError, match=r"carriers\.smpp\.password: has a character that SMPP cannot carry"):
+            config.check(parse(GOOD.replace('password = "hunter22"', f'password_file = "{secret}"')))
+    config.check(parse(GOOD.replace("hunter22", "ã" * 64)))
     config.check(parse(GOOD))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -130,3 +131,14 @@ def test_a_demo_that_runs_out_of_time_fails_and_says_where_its_log_is(tmp_path: 
     assert str(kept) in one_line(result)
     assert (kept / "gateway.log").stat().st_size > 0
     assert json.loads(result.stdout.splitlines()[-1])["summary"]["ended"] < len(CASES)
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, *ENTRY, "demo", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path / "tmp")) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()  # it runs
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, b"")
+    assert list((tmp_path / "tmp").iterdir()) == []

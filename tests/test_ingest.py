@@ -418,3 +418,8 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def test_a_refused_cancel_does_not_tell_that_the_message_it_names_has_ended() -> None:
+    found = refused(publish({"id": "a", "why": "x"}, topic="sms/cancel/shop"))
+    assert (found.source, found.id) == ("shop", None)

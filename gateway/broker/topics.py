@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-SOURCE = re.compile(r"[a-z0-9-]{1,32}")
+SOURCE = re.compile(r"(?!-\Z)[a-z0-9-]{1,32}")  # "-" alone begins the event_ids of what is no message
 
 
 class Address(NamedTuple):

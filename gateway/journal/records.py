@@ -176,8 +176,8 @@ def unpack_receipt(body: bytes) -> Receipt:
 
 def instant(timestamp: float) -> str:
     """Write a time as events have it: `rfc3339`, but the text of a second is made once."""
-    second = int(timestamp)
-    return f"{_second(second)}{int(timestamp * 1000) % 1000:03d}Z"
+    second, millisecond = divmod(round(timestamp * 1000), 1000)
+    return f"{_second(second)}{millisecond:03d}Z"
 
 
 @lru_cache(maxsize=64)

@@ -104,10 +104,10 @@ class SqliteJournal:
         assert self._why_broken is not None, "not open"
         raise JournalBrokenError(await asyncio.shield(self._why_broken))
 
-    def _submit(self, run: Callable[[Transaction], Any], patience: float | None = None) -> "asyncio.Future[Any]":
+    def _submit(self, run: Callable[[Transaction], Any], patience: float | None = None, *, optional: bool = False) -> "asyncio.Future[Any]":
         if self._writer is None:
             raise RuntimeError("the journal is not open")
-        return self._writer.submit(run, patience)
+        return self._writer.submit(run, patience, optional=optional)
 
     # The way of a message.
 
@@ -118,7 +118,8 @@ class SqliteJournal:
 
     def claim(self, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> Awaitable[list[Message]]:
         """Open an attempt by `carrier` for messages QUEUED on one of `routes`, at most `limit` parts; priority first, then arrival."""
-        return self._submit(lambda tx: claiming.claim(tx, carrier, routes, limit, now))
+        # Nobody would submit what a claim opened after its caller was gone.
+        return self._submit(lambda tx: claiming.claim(tx, carrier, routes, limit, now), optional=True)
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> Awaitable[Report]:
         """Record what carriers answered; for a message_id, apply the receipts that are parked for it."""

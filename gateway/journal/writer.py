@@ -69,6 +69,7 @@ class _Operation:
     run: Callable[[Transaction], Any]
     future: "asyncio.Future[Any]"
     deadline: float | None = None  # monotonic; for those that give up
+    optional: bool = False  # not run once nobody waits for it
     result: Any = None
     error: BaseException | None = None
 
@@ -109,13 +110,13 @@ class Writer:
         """Begin to work."""
         self._thread.start()
 
-    def submit(self, run: Callable[[Transaction], Any], patience: float | None = None) -> "asyncio.Future[Any]":
-        """Queue an operation; the future ends after its commit."""
+    def submit(self, run: Callable[[Transaction], Any], patience: float | None = None, *, optional: bool = False) -> "asyncio.Future[Any]":
+        """Queue an operation; the future ends after its commit. An `optional` one whose future is cancelled before it begins is not run."""
         future = self._loop.create_future()
         if self._broken is not None:
             future.set_exception(JournalBrokenError(self._broken))
             return future
-        operation = _Operation(run, future, None if patience is None else time.monotonic() + patience)
+        operation = _Operation(run, future, None if patience is None else time.monotonic() + patience, optional)
         self._queue.append(operation)
         if self._idle:
             with self._wakeup:
@@ -161,7 +162,8 @@ class Writer:
         return bool(self._queue)
 
     def _take(self) -> list[_Operation]:
-        return [self._queue.popleft() for _ in range(min(len(self._queue), MAX_OPERATIONS))]
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_OPERATIONS))]
+        return [operation for operation in taken if not (operation.optional and operation.future.cancelled())]
 
     def _drain(self) -> list[_Operation]:
         return [self._queue.popleft() for _ in range(len(self._queue))]

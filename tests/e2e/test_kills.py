@@ -74,7 +74,7 @@ async def test_what_was_scheduled_queued_or_submitted_before_a_kill_goes_on_afte
     assert {tuple(run.story(id)) for id in scheduled} == {("cancelled!",)}
     assert {tuple(run.story(id)) for id in submitted} == {("accepted",)}, "nobody reported: they wait for their deadline of 72 h"
     stats = await run.json("queue", "stats")
-    assert stats["queue"]["4"][0] == 20
+    assert stats["queue"]["submitted"][0] == 20
 
 
 async def test_what_was_scheduled_leaves_at_its_time_after_a_restart(stack: MakeStack) -> None:
@@ -102,9 +102,9 @@ async def test_sigterm_under_load_drains_and_leaves_nothing_in_doubt(stack: Make
         assert await run.gateway.stop() == 0
         assert tap.commands[-1] == CommandId.UNBIND, "the last that the SMSC hears"
     stats = await run.json("queue", "stats")
-    waiting = {int(state): number for state, (number, _) in stats["queue"].items()}
-    assert (waiting[3], waiting[6]) == (0, 0), "ACTIVE, IN_DOUBT"
-    assert waiting[2] > 0, "the rest waits, QUEUED"
+    waiting = {state: number for state, (number, _) in stats["queue"].items()}
+    assert (waiting["active"], waiting["in_doubt"]) == (0, 0), "ACTIVE, IN_DOUBT"
+    assert waiting["queued"] > 0, "the rest waits, QUEUED"
     assert (await run.retained("sms/gateway/mensageiro"))["state"] == "down"
     run.write_config()
     await run.start_gateway()

@@ -55,3 +55,18 @@ async def test_a_cancel_that_overtakes_its_submit_holds_and_one_for_nobody_is_to
     await run.publish([{"id": payload["id"]}], "sms/cancel")  # again: told again, with the same event
     await run.until_metric('mensageiro_broker_pubacks_total{reason="ok"', lambda number: number >= 2)
     assert run.story(payload["id"]) == ["cancelled!"]
+
+
+async def test_a_cancel_of_a_message_in_doubt_does_not_pretend_that_it_never_left(stack: MakeStack) -> None:
+    run = await stack({"carriers.smpp": {"response_timeout": 1.0}, "gateway": {"in_doubt_deadline": 6.0}})
+    lost, late = (
+        run.traffic.message("2001", receipt=False),
+        run.traffic.message("2015", receipt=False),
+    )  # not taken; taken, and answered late
+    ids = await run.send(lost, late)
+    for id in ids:
+        await run.until_told(id, "in_doubt")
+    await run.publish([{"id": id} for id in ids], "sms/cancel")
+    await run.accounted()
+    assert run.story(lost["id"])[:2] == ["in_doubt", "in_doubt!"]
+    assert run.story(late["id"])[:2] == ["in_doubt", "accepted!"]
