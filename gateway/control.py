@@ -6,7 +6,9 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -46,11 +48,14 @@ class Control:
     async def start(self) -> None:
         """Listen. The journal's lock says that nobody else does, so a socket that is left over is removed."""
         self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_LIMIT)
+            with _short_name(self._path) as name:
+                listener.bind(name)
         finally:
             os.umask(mask)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_LIMIT)
 
     async def stop(self) -> None:
         """Close the socket and remove it."""
@@ -141,7 +146,8 @@ async def execute(journal: Journal, request: Request, now: float) -> object:
 
 async def ask(path: Path, request: Request) -> object:
     """Send a command to the daemon. Raises ControlError, and FileNotFoundError or ConnectionError where none runs."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=64 * LINE_LIMIT)
+    with _short_name(path) as name:
+        reader, writer = await asyncio.open_unix_connection(name, limit=64 * LINE_LIMIT)
     try:
         async with asyncio.timeout(DEADLINE):
             writer.write(msgspec.json.encode(request) + b"\n")
@@ -154,3 +160,13 @@ async def ask(path: Path, request: Request) -> object:
     if "error" in answer:
         raise ControlError(answer["error"])
     return answer["ok"]
+
+
+@contextmanager
+def _short_name(path: Path) -> Iterator[str]:
+    """Give a socket a name of at most 107 octets, however deep its folder lies: unix(7), proc(5)."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

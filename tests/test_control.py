@@ -202,3 +202,19 @@ async def test_a_journal_is_read_where_no_daemon_runs_but_never_changed(bench: B
 def test_any_line_is_a_request_or_a_declared_error(line: bytes) -> None:
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
         assert isinstance(msgspec.json.decode(line, type=Request), Request)
+
+
+async def test_the_socket_may_lie_deeper_than_its_name_could_be_long(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 200)
+    folder.mkdir()
+    path = folder / "control.sock"
+    with pytest.raises(FileNotFoundError):
+        await control.ask(path, control.Request(command="ready"))
+    listener = control.Control(path, None, Bells(), lambda: 0.0, lambda: {"ready": True})  # type: ignore[arg-type] # no journal is asked
+    await listener.start()
+    try:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert await control.ask(path, control.Request(command="ready")) == {"ready": True}
+    finally:
+        await listener.stop()
+    assert not path.exists()
