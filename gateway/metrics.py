@@ -7,28 +7,16 @@ reports.
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 import gateway
-from gateway.message import QueueState
+from gateway.message import QueueState, ReceiptState
 
 PREFIX = "mensageiro"
 OUTCOMES = ("submitted", "rejected", "deferred", "in_doubt", "cancelled", "expired")
-STATES = (
-    "scheduled",
-    "enroute",
-    "delivered",
-    "expired",
-    "deleted",
-    "undeliverable",
-    "accepted",
-    "unknown",
-    "rejected",
-    "skipped",
-    "no_receipt",
-)
+STATES: tuple[str, ...] = get_args(ReceiptState)
 MATCHES = ("exact", "case", "zeros", "hex_decimal", "reference", "parked")
 WAYS = ("entered", "late_response", "receipt", "reference", "resubmitted", "deadline", "operator")
 CARRIER_STATES = ("ready", "throttled", "suspended", "down")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set up what the make targets need: a virtual environment from the lock, and Debian's test tools. Says in one sentence what it cannot do.
-#   scripts/setup.sh venv DIR LOCK    scripts/setup.sh tools COMMAND...
+#   scripts/setup.sh venv DIR LOCK    scripts/setup.sh tools COMMAND...   (a command's Debian package has its name, but for mosquitto_pub)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,7 +40,7 @@ venv() {
 tools() {
   local missing=()
   for tool in "$@"; do
-    command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("$tool")
+    command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("${tool/mosquitto_pub/mosquitto-clients}")
   done
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 }

@@ -42,7 +42,10 @@ async def test_a_broker_killed_under_load_loses_nothing_when_the_producer_repeat
     await run.until_metric("mensageiro_outbox_events", lambda number: number == 0)
     await run.until_metric('mensageiro_queue_messages{state="', lambda number: number == 0)
     # What the broker acknowledged to the gateway and forgot comes again from the journal.
-    assert (await run.json("queue", "replay", "--all", "--limit", "100000"))["changed"] >= 2000
+    heard = len(run.events)
+    replayed = (await run.json("queue", "replay", "--all", "--limit", "100000"))["changed"]
+    assert replayed == 2000
+    await until(lambda: len(run.events) >= heard + replayed, 30, "all that was replayed")
     result = await run.accounted(timeout=60)
     assert set(result.taken.values()) == {1}
 

@@ -1,0 +1,38 @@
+"""What the README shows works as it stands, but for the ports."""
+
+import asyncio
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from tests.e2e.conftest import MakeStack
+
+README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, having: str) -> str:
+    (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if having in text]
+    return str(found)
+
+
+async def output_of(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    return output.decode()
+
+
+async def test_the_python_example_sends_a_message_and_hears_its_end(stack: MakeStack) -> None:
+    run = await stack()
+    code = block("python", "aiomqtt").replace('Client("127.0.0.1"', f'Client("127.0.0.1", {run.broker.port}')
+    lines = (await output_of(sys.executable, "-c", code)).splitlines()
+    assert lines == ["accepted None False", "receipt delivered True"]
+
+
+async def test_the_shell_example_sends_a_message(stack: MakeStack) -> None:
+    run = await stack()
+    command, _ = block("sh", "mosquitto_pub").splitlines()
+    await output_of(*shlex.split(command), "-p", str(run.broker.port))
+    await run.until_ended(["order-1"], 20)
+    assert run.story("order-1")[-1] == "receipt:delivered!"
