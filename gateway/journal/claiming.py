@@ -10,7 +10,7 @@ from gateway.journal.records import Record
 from gateway.journal.transaction import Transaction, count
 from gateway.message import Message, Trigger
 
-_WAITING = "SELECT priority, row FROM message WHERE route = ? AND state = 2 ORDER BY priority DESC, row LIMIT ?"
+_WAITING = "SELECT priority, row FROM message WHERE route = ? AND state = 2 AND (? OR expires_at > ?) ORDER BY priority DESC, row LIMIT ?"
 _OPEN = "INSERT INTO attempt (message, n, carrier, owner, lease, opened_at, destination) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ROUNDS = 8  # of which each may find only what has ended
 
@@ -46,7 +46,7 @@ def routes(tx: Transaction) -> list[tuple[str, ...]]:
 def _one_round(tx: Transaction, routes: list[int], limit: int, now: float, taken: list[Record], report: Report) -> int:
     """Add to `taken`; return how many messages ended instead."""
     ended = parts = 0
-    for record in _waiting(tx, routes, limit):
+    for record in _waiting(tx, routes, limit, now):
         if record.cancel:
             cancel_waiting(tx, record, now, report)
             ended += 1
@@ -62,8 +62,10 @@ def _one_round(tx: Transaction, routes: list[int], limit: int, now: float, taken
     return ended
 
 
-def _waiting(tx: Transaction, routes: list[int], limit: int) -> list[Record]:
-    waiting = [row for route in routes for row in tx.all(_WAITING, (route, limit))]
+def _waiting(tx: Transaction, routes: list[int], limit: int, now: float) -> list[Record]:
+    """Read the head of the queue. While the clock is suspected nothing may expire, and what seems to have is passed over."""
+    expires = not tx.memory.suspended
+    waiting = [row for route in routes for row in tx.all(_WAITING, (route, expires, now, limit))]
     if len(routes) > 1:
         waiting.sort(key=lambda row: (-row[0], row[1]))  # type: ignore[operator] # numbers
     rows = [row for _, row in waiting[:limit] if isinstance(row, int)]

@@ -259,7 +259,8 @@ class Transaction:
             self.memory.doubts -= self.run("DELETE FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
         wanted, record.cancel = record.cancel, 0
         if wanted and trigger is not Trigger.CANCELLED:
-            self.move(record, Trigger.CANCEL_FAILED, at, reason="too_late", carrier=record.carrier)
+            reason = "unknown" if trigger is Trigger.DOUBT_DEADLINE else "too_late"
+            self.move(record, Trigger.CANCEL_FAILED, at, reason=reason, carrier=record.carrier)
 
     # Attempts and parts.
 

@@ -13,6 +13,7 @@ from gateway.message import (
     CancelFailed,
     Cancelled,
     Deferred,
+    InDoubt,
     QueueState,
     Reason,
     Refusal,
@@ -330,6 +331,25 @@ async def test_a_message_that_ends_while_its_cancel_is_wanted_says_too_late(benc
     await bench.receive("a")
     assert await bench.types() == ["accepted", "receipt", "cancel_failed"]
     assert [event["final"] for event in await bench.events()] == [False, True, False]
+
+
+async def test_a_message_whose_doubt_ends_while_its_cancel_is_wanted_says_unknown(bench: Any) -> None:
+    await bench.send("a", InDoubt("timeout"))
+    await bench.journal.append([cancel()])
+    bench.now += 901
+    await bench.journal.tick(bench.now)
+    assert await bench.types() == ["in_doubt", "in_doubt", "cancel_failed"]
+    assert (await bench.events())[-1]["reason"] == "unknown"
+
+
+async def test_a_suspected_clock_does_not_let_old_messages_keep_new_ones_waiting(bench: Any) -> None:
+    for number in range(20):
+        await bench.queue(f"old{number}", expires_at=bench.now + 60)
+    bench.now += 86400
+    await bench.journal.tick(bench.now, expire=False)
+    await bench.queue("new", expires_at=bench.now + 60)
+    assert [message.id for message in await bench.claim(limit=5)] == ["new"]
+    assert await bench.state("old0") == "queued"
 
 
 async def test_a_cancelled_message_is_not_sent_again_when_its_carrier_defers_it(bench: Any, throttled: Deferred) -> None:
