@@ -5,6 +5,7 @@ refuses stays and is tried again; a row that is in flight at several disconnects
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -105,15 +106,11 @@ class Publish:
             self._bells.outbox.set()
 
     def _count(self, results: Sequence[PublishResult]) -> None:
-        counter = self._metrics.broker_pubacks
-        for result in results:
-            if result.reason >= REFUSED_FROM:
-                counter.labels("refused").inc()
-            elif result.reason == NO_MATCHING_SUBSCRIBERS:
-                counter.labels("no_subscribers").inc()
-                self._warn_once()
-            elif result.reason != CONNECTION_LOST:
-                counter.labels("ok").inc()
+        classes = Counter(_class(result.reason) for result in results if result.reason != CONNECTION_LOST)
+        for name, number in classes.items():
+            self._metrics.broker_pubacks.labels(name).inc(number)
+        if "no_subscribers" in classes:
+            self._warn_once()
 
     def _warn_once(self) -> None:
         if not self._warned:
@@ -126,3 +123,9 @@ class Publish:
             await asyncio.sleep(self._retry_refused)
             self._again = True
             self._bells.outbox.set()
+
+
+def _class(reason: int) -> str:
+    if reason >= REFUSED_FROM:
+        return "refused"
+    return "no_subscribers" if reason == NO_MATCHING_SUBSCRIBERS else "ok"
