@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -336,11 +335,10 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
 
 def _broker(config: Config, metrics: Metrics) -> MqttBroker:
     broker = config.broker
-    url = urlsplit(broker.url)
-    secure = url.scheme == "mqtts"
+    host, port, secure = broker.endpoint
     settings = MqttSettings(
-        host=url.hostname or "",
-        port=url.port or (8883 if secure else 1883),
+        host=host,
+        port=port,
         client_id=broker.client_id or f"mensageiro-{config.gateway.instance}",
         subscriptions=topics.subscriptions(broker.topic_prefix, broker.shared_group),
         instance=config.gateway.instance,

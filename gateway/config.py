@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.message import InDoubtPolicy, Kind
+from gateway.mqtt.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 
 ENVIRONMENT_PREFIX = "MENSAGEIRO_"
 SECRETS = ("password", "user", "token")
@@ -89,6 +90,14 @@ class Gateway(Section, frozen=True):
             raise ValueError("retry_max: must not be below retry_min")
 
 
+class Endpoint(NamedTuple):
+    """Where a broker listens."""
+
+    host: str
+    port: int
+    secure: bool
+
+
 class Broker(Section, frozen=True):
     """[broker]"""
 
@@ -118,6 +127,13 @@ class Broker(Section, frozen=True):
         if not all(_is_topic_filter(each) for each in self.response_topics):
             raise ValueError("response_topics: + and # stand for whole levels, and # only for the last")
         _either(self.password, self.password_file, "password")
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return what `url` comes to, with the port that its scheme has by default."""
+        parts = urlsplit(self.url)
+        secure = parts.scheme == "mqtts"
+        return Endpoint(parts.hostname or "", parts.port or (DEFAULT_TLS_PORT if secure else DEFAULT_PORT), secure)
 
 
 class Journal(Section, frozen=True):

@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.live import Live
@@ -279,10 +278,9 @@ class _Client:
     async def connect(cls, url: str, prefix: str, note: Callable[[dict[str, Any]], None]) -> "_Client":
         """Connect, and wait until the gateway says that it is up."""
         client = cls(prefix, note)
-        parts = urlsplit(url)
-        secure = parts.scheme == "mqtts"
+        host, port, secure = config.Broker(url=url).endpoint
         tls = ssl.create_default_context() if secure else None
-        await open_stream(client._stream, parts.hostname or "", parts.port or (8883 if secure else 1883), tls=tls, timeout=START_TIMEOUT)
+        await open_stream(client._stream, host, port, tls=tls, timeout=START_TIMEOUT)
         if not await client.until(lambda: client._up, START_TIMEOUT):
             raise DemoError(f"the gateway does not come up at the broker {url}")
         return client

@@ -1,4 +1,4 @@
-"""Brazilian telephone numbers and SMS senders: parse, render, mask, compare; pure.
+"""Brazilian telephone numbers and SMS senders: parse, render, mask; pure.
 
 A number is kept as its national significant form: area code (DDD) and subscriber, 11 digits for a mobile (a 9 and eight digits), 10 for a
 landline (eight digits that begin with 2 to 5). `parse` reads it with or without 55, +55 or 0055, the trunk prefix 0, a carrier-select code
@@ -20,12 +20,10 @@ _CARRIER = "(?:[1-9][0-9])?"  # código de seleção de prestadora
 _PREFIX = f"(?:(?:\\+|00{_CARRIER})?55)?(?:0{_CARRIER})?"
 
 _NUMBER = re.compile(f"{_PREFIX}({_AREA_CODE}(?:9[0-9]{{8}}|[2-5][0-9]{{7}}))")
-_NUMBER_OF_ANY_AGE = re.compile(f"{_PREFIX}({_AREA_CODE})(?:(9[0-9]{{8}}|[2-5][0-9]{{7}})|([6-9][0-9]{{7}}))")
 _OF_BRAZIL = re.compile(f"(?:\\+|00{_CARRIER})55|(?!\\+|00)")
 _STARTS_WITH_AREA_CODE = re.compile(_AREA_CODE)
 _PREFIXED = re.compile(_PREFIX)
 _DIGITS = re.compile(r"\+?[0-9]+")
-_NOT_A_DIGIT = re.compile(r"[^0-9]+")
 
 # Spaces, the listed punctuation, and what word processors make of a space and of a hyphen.
 _NO_PUNCTUATION = str.maketrans("", "", " \t()-./\u00a0\u2011\u2013")
@@ -72,11 +70,6 @@ class Msisdn:
         """The number as logs may show it: "55119****4321"."""
         return f"55{self.national[:-8]}****{self.national[-4:]}"
 
-    @property
-    def is_mobile(self) -> bool:
-        """Whether the number is a mobile's."""
-        return len(self.national) == 11
-
     def __repr__(self) -> str:
         """Show the masked number, so that no traceback holds the whole one."""
         return f"Msisdn({self.masked})"
@@ -118,34 +111,6 @@ def _fault_of_national(national: str) -> str:
     if len(national) == 10 and national[2] in "6789":
         return "the ninth digit of a mobile number is missing"
     return "the subscriber number is neither a mobile's (9 and eight digits) nor a landline's (eight digits from 2 to 5)"
-
-
-def mask(number: str) -> str:
-    """Render a number of any kind for a log: at most the last four digits and what comes before the last eight, never the whole."""
-    digits = _NOT_A_DIGIT.sub("", number)
-    if len(digits) >= 8:
-        return f"{digits[:-8][:5]}****{digits[-4:]}"
-    return "****" + (digits[-2:] if len(digits) > 4 else "")
-
-
-def loosely_equal(a: str, b: str) -> bool:
-    """Tell whether two renderings mean the same number, whatever became of 55, leading zeros and the ninth digit.
-
-    For receipts and replies, whose addresses the SMSC may have re-formatted: a check on a match, never the key of one.
-    """
-    if a == b:
-        return True
-    key = _loose_key(a)
-    return key != "" and key == _loose_key(b)
-
-
-def _loose_key(raw: str) -> str:
-    bare = raw.translate(_NO_PUNCTUATION)
-    match = _NUMBER_OF_ANY_AGE.fullmatch(bare) or _NUMBER_OF_ANY_AGE.fullmatch(bare.lstrip("0"))
-    if match is not None:
-        area_code, subscriber, without_ninth_digit = match.groups()
-        return area_code + (subscriber or "9" + without_ninth_digit)
-    return bare.removeprefix("+").lstrip("0") if _DIGITS.fullmatch(bare) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import ssl
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway import config as configuration
 from gateway.broker import envelope, topics
@@ -61,11 +60,10 @@ class _Producer:
         self._stream = MqttStream(session, self._on_events)
 
     async def publish(self, body: bytes) -> None:
-        url = urlsplit(self._settings.url)
-        secure = url.scheme == "mqtts"
+        host, port, secure = self._settings.endpoint
         tls = ssl.create_default_context(cafile=self._settings.ca_file or None) if secure else None
         stream = self._stream
-        await open_stream(stream, url.hostname or "", url.port or (8883 if secure else 1883), tls=tls, timeout=CONNECT_TIMEOUT)
+        await open_stream(stream, host, port, tls=tls, timeout=CONNECT_TIMEOUT)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await asyncio.shield(stream.settled)

@@ -11,6 +11,7 @@ from gateway.journal.base import Selection, StateStats, Stats
 from gateway.journal.records import MESSAGE_SHIFT, PART_SHIFT, STATES, unpack_message
 from gateway.journal.transaction import Memory, placeholders
 from gateway.message import QueueState
+from gateway.msisdn import Msisdn
 
 _FIELDS = (
     "row, source, id, state, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, confirmed, last_error, due_at, "
@@ -80,7 +81,7 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
     for flag in ("possible_duplicate", "confirmed", "cancel"):
         fields[flag] = bool(fields[flag])
     fields |= {
-        "to": f"{message.to[:2]}*****{message.to[-4:]}",
+        "to": Msisdn(message.to).masked,
         "routes": list(message.routes),
         "received_at": message.received_at,
         "priority": message.priority,
