@@ -28,7 +28,7 @@ from gateway.broker.mqtt import MqttBroker, MqttSettings
 from gateway.carriers.base import Carrier
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, Smpp
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -61,7 +61,8 @@ class App:
         self.config = config
         self.bells = Bells()
         names = list(config.carriers)
-        binds = [f"{name}/{index}" for name, carrier in config.carriers.items() for index in range(carrier.binds)]
+        smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
+        binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
         self.metrics = Metrics(names, binds)
         self.clock = ClockGuard(time.time, time.monotonic)
         self.journal = _journal(config, self.metrics, self.clock)
@@ -311,7 +312,7 @@ def _dispatcher(config: Config, app: App) -> Dispatcher:
 
 def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJournal:
     gateway, journal = config.gateway, config.journal
-    timeouts = [carrier.response_timeout for carrier in config.carriers.values()]
+    timeouts = [carrier.response_timeout if isinstance(carrier, Smpp) else carrier.timeout for carrier in config.carriers.values()]
     policies = Policies(
         instance=gateway.instance,
         owner=gateway.instance,
@@ -321,7 +322,7 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
         lease=2 * max(timeouts) + LEASE_MARGIN,
         retention=journal.retention,
         text_retention=journal.text_retention,
-        message_id_formats={name: carrier.message_id_format for name, carrier in config.carriers.items()},
+        message_id_formats={name: carrier.message_id_format for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)},
     )
     return SqliteJournal(
         config.journal_path,
@@ -353,8 +354,10 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
     return MqttBroker(settings, _BrokerObserver(metrics))
 
 
-def _carrier(name: str, config: Config, metrics: Metrics) -> SmppCarrier:
+def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
+    if not isinstance(settings, Smpp):
+        raise ConfigError(f"carriers.{name}.kind: is not part of this version yet")
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(

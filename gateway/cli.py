@@ -122,8 +122,18 @@ def check_config(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(config.public(settings), indent=2))
     else:
-        carriers = ", ".join(f"{name} ({each.host}:{each.port})" for name, each in settings.carriers.items())
+        carriers = ", ".join(f"{name} ({_where(each)})" for name, each in settings.carriers.items())
         click.echo(f"ok: {path}: instance {settings.gateway.instance}, broker {settings.broker.url}, carriers {carriers}")
+
+
+def _where(carrier: config.Carrier) -> str:
+    match carrier:
+        case config.Smpp():
+            return f"{carrier.host}:{carrier.port}"
+        case config.Http():
+            return carrier.base_url
+        case config.Webservice():
+            return carrier.url
 
 
 @main.command()

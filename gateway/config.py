@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -46,7 +46,13 @@ NAME = r"[A-Za-z0-9_-]{1,32}"
 Name = Annotated[str, Meta(pattern=rf"^{NAME}$(?!\n)")]  # Python's $ admits a line feed after it
 Given = Annotated[str, Meta(min_length=1)]
 C_OCTETS = r"^[\x01-\xff]*$"  # what a C-octet string can carry: Latin-1 without NUL
+InboundAlphabet = Literal["gsm7", "gsm7-packed", "ascii", "latin1", "ucs2", "ucs2-le", "binary"]
+DataCodingKey = Annotated[str, Meta(pattern=r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)")]
+TRANSLITERATE = "in every message replace what the GSM alphabet lacks (ã -> a), as if it asked for it"
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
+CostCentre = Annotated[int, Meta(ge=0, le=4294967295)]
+TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,128}")  # what needs no escape in a path. RFC 3986 s2.3
+TOKEN_FAULT = "token: needs 16 to 128 of A-Z a-z 0-9 . _ ~ -"  # noqa: S105 - what is wrong with one
 T = TypeVar("T")
 
 
@@ -80,6 +86,8 @@ class Gateway(Section, frozen=True):
     in_doubt: Annotated[InDoubtPolicy, _help("hold | resubmit: what becomes of a message that may or may not have been taken")] = "hold"
     in_doubt_deadline: Annotated[Seconds, _help("s to wait for proof before a message in doubt ends so")] = 900.0
     receipt_deadline: Annotated[Seconds, _help("s (72 h): then the message ends with what is known")] = 259200.0
+    reply_window: Annotated[Delay, _help("s after a message within which a reply from its number answers it (in_reply_to)")] = 172800.0
+    reply_timeout: Annotated[Seconds, _help("s to wait for the missing parts of a reply; then it is published as it is")] = 3600.0
     max_attempts: Annotated[Count, _help("temporary refusals of one message before attempts_exhausted")] = 20
     retry_min: Annotated[Seconds, _help("s; doubles, with jitter")] = 5.0
     retry_max: Annotated[Seconds, _help("s")] = 600.0
@@ -184,6 +192,20 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
     default_alphabet: Annotated[
         Literal["gsm0338", "latin1", "ascii"], _help("what data_coding 0 means to this SMSC: gsm0338 | latin1 | ascii")
     ] = "gsm0338"
+    data_coding_in: Annotated[
+        dict[DataCodingKey, InboundAlphabet],
+        _help("what a data_coding means in replies where it is not as usual, e.g. {0 = 'latin1'}; gsm7-packed = seven bits packed"),
+    ] = {}
+    long_messages: Annotated[
+        Literal["udh", "udh16", "sar", "payload"],
+        _help("udh | udh16 (a 16-bit reference) | sar (TLVs) | payload (whole, in message_payload): how a text of several parts goes"),
+    ] = "udh"
+    national_language: Annotated[bool, _help("may use the Portuguese tables of GSM 03.38; not every operator honours them")] = False
+    latin1: Annotated[bool, _help("may use data_coding 3 (Latin-1) unasked")] = False
+    transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
+    apostrophe: Annotated[
+        Literal["keep", "space"], _help("keep | space: the provider makes a space of it; space does so before counting")
+    ] = "keep"
     tls: Annotated[bool, _help("verified; see ca_file, cert_file, key_file, server_hostname")] = False
     ca_file: str = ""
     cert_file: str = ""
@@ -202,6 +224,73 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
             raise ValueError("key_file: cert_file and key_file go together")
         if not self.tls and (self.ca_file or self.cert_file or self.server_hostname):
             raise ValueError("tls: is false, but ca_file, cert_file or server_hostname is set")
+        if not all(int(key, 0 if key.startswith("0x") else 10) <= 255 for key in self.data_coding_in):
+            raise ValueError("data_coding_in: a data_coding is 0 to 255")
+
+
+class Http(Section, frozen=True, tag="http", tag_field="kind"):
+    """[carriers.<name>] with kind = "http": the provider's HTTP API"""
+
+    base_url: Annotated[str, _help("without the function; https:// = TLS, verified")] = "http://url.com.br:2738/sms"
+    user: Annotated[str, _help("the integration user (or user_file): it is all the authentication there is, hence a secret")] = ""
+    user_file: str = ""
+    cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
+    timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0
+    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit")] = 20.0
+    batch: Annotated[int, Meta(ge=1, le=1000), _help("messages a `mult` at most, 1 = always `send`")] = 50
+    max_url_bytes: Annotated[int, Meta(ge=500, le=65536)] = 8000
+    charset: Annotated[
+        Literal["utf-8", "latin-1", "windows-1252"], _help("utf-8 | latin-1 | windows-1252: of the text, percent-encoded")
+    ] = "utf-8"
+    short_code_limit: Annotated[int, Meta(ge=1, le=600), _help("characters of a text by short code")] = 140
+    transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
+
+    def __post_init__(self) -> None:
+        _url(self.base_url, "base_url", ("http", "https"))
+        _user(self)
+
+
+class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
+    """[carriers.<name>] with kind = "webservice": the provider's web service (SOAP)"""
+
+    url: Annotated[str, _help("https:// = TLS, verified")] = "http://url.com.br/wbsapi.asmx"
+    namespace: Annotated[Given, _help("of its WSDL; the manual does not tell it")] = "http://tempuri.org/"
+    user: Annotated[str, _help("`Identificacao` (or user_file): a secret")] = ""
+    user_file: str = ""
+    cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
+    timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0
+    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit")] = 20.0
+    short_code_limit: Annotated[int, Meta(ge=1, le=600), _help("characters of a text by short code")] = 140
+    transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
+
+    def __post_init__(self) -> None:
+        _url(self.url, "url", ("http", "https"))
+        _user(self)
+
+
+Carrier = Smpp | Http | Webservice
+
+
+class Callbacks(Section, frozen=True):
+    """[callbacks]: where the provider reports what went by HTTP or the web service"""
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:9080"
+    token: Annotated[str, _help("the last segment of the path, /callback/<token>: at least 16 characters (or token_file)")] = ""
+    token_file: str = ""
+    allow: Annotated[tuple[str, ...], _help('networks that may call, e.g. ["203.0.113.0/24"]; empty = any')] = ()
+    trusted_proxies: Annotated[tuple[str, ...], _help("networks whose X-Forwarded-For is believed")] = ()
+    max_rate: Annotated[Rate, _help("requests a second; 0 = no limit")] = 0.0
+
+    def __post_init__(self) -> None:
+        address(self.listen, "listen")
+        _networks(self.allow, "allow")
+        _networks(self.trusted_proxies, "trusted_proxies")
+        _either(self.token, self.token_file, "token")
+        if self.enabled and not (self.token or self.token_file):
+            raise ValueError("token: a secret is required (token or token_file)")
+        if self.token and not TOKEN.fullmatch(self.token):
+            raise ValueError(TOKEN_FAULT)
 
 
 class Admin(Section, frozen=True):
@@ -228,7 +317,8 @@ class Config(Section, frozen=True):
     gateway: Gateway = msgspec.field(default_factory=Gateway)
     broker: Broker = msgspec.field(default_factory=Broker)
     journal: Journal = msgspec.field(default_factory=Journal)
-    carriers: dict[str, Smpp] = {}
+    carriers: dict[str, Carrier] = {}
+    callbacks: Callbacks = msgspec.field(default_factory=Callbacks)
     admin: Admin = msgspec.field(default_factory=Admin)
     log: Log = msgspec.field(default_factory=Log)
 
@@ -256,8 +346,15 @@ class Config(Section, frozen=True):
         return tuple(name for name in self.gateway.routes if name in self.carriers)
 
 
-SECTIONS: Mapping[str, type[Section]] = {"gateway": Gateway, "broker": Broker, "journal": Journal, "admin": Admin, "log": Log}
-CARRIER_KINDS: Mapping[str, type[Smpp]] = {"smpp": Smpp}
+SECTIONS: Mapping[str, type[Section]] = {
+    "gateway": Gateway,
+    "broker": Broker,
+    "journal": Journal,
+    "callbacks": Callbacks,
+    "admin": Admin,
+    "log": Log,
+}
+CARRIER_KINDS: Mapping[str, type[Smpp] | type[Http] | type[Webservice]] = {"smpp": Smpp, "http": Http, "webservice": Webservice}
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
@@ -300,7 +397,7 @@ def parse_broker(table: dict[str, Any], environment: Mapping[str, str]) -> Broke
 def public(config: Config) -> dict[str, Any]:
     """Return the settings as plain data, without secrets."""
     sections: dict[str, Any] = msgspec.to_builtins(config)
-    for section in (sections["broker"], *sections["carriers"].values()):
+    for section in (sections["broker"], sections["callbacks"], *sections["carriers"].values()):
         section.update({name: "***" for name in SECRETS if section.get(name)})
     return sections
 
@@ -322,14 +419,24 @@ def check(config: Config) -> None:
     """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
     secret(config.broker.password, config.broker.password_file, "broker.password")
     _pem(config.broker.ca_file, "broker.ca_file")
+    token = secret(config.callbacks.token, config.callbacks.token_file, "callbacks.token")
+    if token and not TOKEN.fullmatch(token):
+        raise ConfigError(f"callbacks.{TOKEN_FAULT}")
     for name, carrier in config.carriers.items():
-        password = secret(carrier.password, carrier.password_file, f"carriers.{name}.password")
-        if len(password) > 64:
-            raise ConfigError(f"carriers.{name}.password: is longer than 64 characters")
-        if not re.fullmatch(C_OCTETS, password):
-            raise ConfigError(f"carriers.{name}.password: has a character that SMPP cannot carry")
-        for key in ("ca_file", "cert_file", "key_file"):
-            _pem(getattr(carrier, key), f"carriers.{name}.{key}")
+        if isinstance(carrier, Smpp):
+            _check_smpp(carrier, f"carriers.{name}")
+        else:
+            secret(carrier.user, carrier.user_file, f"carriers.{name}.user")
+
+
+def _check_smpp(carrier: Smpp, path: str) -> None:
+    password = secret(carrier.password, carrier.password_file, f"{path}.password")
+    if len(password) > 64:
+        raise ConfigError(f"{path}.password: is longer than 64 characters")
+    if not re.fullmatch(C_OCTETS, password):
+        raise ConfigError(f"{path}.password: has a character that SMPP cannot carry")
+    for key in ("ca_file", "cert_file", "key_file"):
+        _pem(getattr(carrier, key), f"{path}.{key}")
 
 
 def address(listen: str, key: str) -> tuple[str, int]:
@@ -349,6 +456,20 @@ def address(listen: str, key: str) -> tuple[str, int]:
 def _either(value: str, file: str, key: str) -> None:
     if value and file:
         raise ValueError(f"{key}: set {key} or {key}_file, not both")
+
+
+def _user(section: Http | Webservice) -> None:
+    _either(section.user, section.user_file, "user")
+    if not (section.user or section.user_file):
+        raise ValueError("user: a secret is required (user or user_file)")
+
+
+def _networks(networks: tuple[str, ...], key: str) -> None:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
 
 
 def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
@@ -415,9 +536,11 @@ def _as_written(table: dict[str, Any], step: str) -> str:
 
 
 def _holds_text(path: list[str]) -> bool:
-    section = Smpp if path[0] == "carriers" else SECTIONS.get(path[0])
-    hint = get_type_hints(section).get(path[-1], str) if section else str
-    return hint is str or get_origin(hint) is Literal
+    sections: Collection[type[Section]] = (
+        CARRIER_KINDS.values() if path[0] == "carriers" else [SECTIONS[path[0]]] if path[0] in SECTIONS else []
+    )
+    hints = [hint for section in sections if (hint := get_type_hints(section).get(path[-1])) is not None]
+    return all(hint is str or get_origin(hint) is Literal for hint in hints)
 
 
 def _literal(value: str) -> Any:
@@ -434,13 +557,13 @@ def _table(value: Any, path: str) -> dict[str, Any]:
     return value
 
 
-def _carrier(name: str, value: Any) -> Smpp:
+def _carrier(name: str, value: Any) -> Carrier:
     path = f"carriers.{name}"
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"{path}: a name has 1 to 32 letters, digits, - and _")
     kind = str(_table(value, path).get("kind"))
     if kind not in CARRIER_KINDS:
-        raise ConfigError(f"{path}.kind: must be one of {', '.join(CARRIER_KINDS)} in this version")
+        raise ConfigError(f"{path}.kind: must be one of {', '.join(CARRIER_KINDS)}")
     return _convert(value, CARRIER_KINDS[kind], path)
 
 

@@ -178,7 +178,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     label: str | None = None
     normalise: bool = False
     metadata: dict[str, str] = {}
-    parts: int = 1  # PDUs by its first carrier: what claims are counted in
+    parts: int = 1  # the most that any of its carriers makes of it
     response_topic: str | None = None
     correlation: bytes | None = None
     # Filled in by a claim.
@@ -186,11 +186,31 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     attempt: int = 0  # 1, 2, 3, ...: attempts opened so far
     deferrals: int = 0  # how many attempts ended in Deferred(scope=MESSAGE)
     possible_duplicate: bool = False  # an earlier copy is in doubt
+    part: int = 1  # the one to send now, 1 to parts: each part is an attempt of its own
+    concatenation: int | None = None  # 16-bit reference that joins the parts at the phone
 
     @property
     def reference(self) -> int:
-        """Return user_message_reference of the (first) part: 16 bits. SMPP 3.4 s5.3.2.17"""
-        return self.row & 0xFFFF
+        """Return user_message_reference of the part: 16 bits. SMPP 3.4 s5.3.2.17"""
+        return part_reference(self.row, self.part)
+
+    @property
+    def surrogate(self) -> int:
+        """Return the number by which HTTP API and web service know the message: 1 to 4294967295."""
+        return surrogate_of(self.row)
+
+
+def part_reference(row: int, part: int) -> int:
+    """Return the user_message_reference of a part: rows that follow each other must not share theirs. SMPP 3.4 s5.3.2.17"""
+    return row + (part - 1) * _PART_STRIDE & 0xFFFF
+
+
+_PART_STRIDE = 7919  # a prime far from the few thousand messages that one destination may have in doubt
+
+
+def surrogate_of(row: int) -> int:
+    """Return a row as HTTP API and web service can carry it. Rows begin at random, so that a new journal repeats no old one's."""
+    return (row - 1) % 0xFFFFFFFF + 1
 
 
 class Reason(StrEnum):
@@ -208,6 +228,7 @@ class Reason(StrEnum):
     RESPONSE_TOPIC = "response_topic"
     REFUSED_BY_PROVIDER = "refused_by_provider"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INCOMPLETE = "incomplete"  # some parts were taken, the others could not be sent
     OPERATOR = "operator"
 
 
@@ -240,8 +261,9 @@ class Cancel(msgspec.Struct, kw_only=True, frozen=True):
 class Scope(Enum):
     """How far a temporary failure reaches."""
 
-    MESSAGE = "message"
-    CARRIER = "carrier"
+    MESSAGE = "message"  # counts against max_attempts
+    CARRIER = "carrier"  # back to its place at once: the carrier's credit says when it goes
+    KIND = "kind"  # the account has no credits for such messages: waits `retry_after`, counts for nothing
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -250,6 +272,7 @@ class Submitted(msgspec.Struct, frozen=True):
     message_ids: tuple[str, ...]
     encoding: str = ""
     under_review: bool = False
+    replaced: dict[str, str] = {}  # what transliteration replaced: character -> what went instead
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -290,13 +313,15 @@ CancelOutcome = Cancelled | CancelFailed
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of one submitted message."""
+    """What became of one submitted part of a message."""
 
     row: int
     attempt: int
     outcome: Outcome
     at: float  # wall time of the answer
     latency: float | None = None  # s from the write to the answer, where there was one
+    part: int = 1
+    parts: int = 1  # that this carrier makes of the message
 
 
 class CancelOrder(msgspec.Struct, frozen=True):
@@ -319,12 +344,13 @@ class CancelAnswer(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, kw_only=True, frozen=True):
     """A delivery receipt, read by the provider's table."""
 
-    carrier: str
+    carrier: str  # "" = a call-back: it may concern any carrier of the account
     message_id: str  # as received; "" where the receipt has none
     code: int | None  # DLR table; None = not understood
     final: bool  # whether the code ends the message (an intermediate notification never does)
     to: str = ""  # digits of the receipt's source address: the phone; a check, not a key
     reference: int | None = None  # user_message_reference
+    surrogate: int | None = None  # the number that we gave it (`uuid` of a call-back)
     text: str | None = None  # after `text:`
     confirmed: bool = True
     error_code: str | None = None
@@ -387,6 +413,7 @@ class AcceptedEvent(Event, tag="accepted", kw_only=True):
     attempt: int
     possible_duplicate: bool = False
     under_review: bool = False
+    replaced: dict[str, str] = {}
 
 
 class RejectedEvent(Event, tag="rejected", kw_only=True):

@@ -46,6 +46,7 @@ MEANINGS: Mapping[str, str] = {  # of fields whose type has no description of it
     "attempt": "1, 2, 3, ...",
     "possible_duplicate": "an earlier copy may have been taken too",
     "under_review": "held by the provider's antifraud",
+    "replaced": "what transliteration replaced: character and what went instead",
     "detail": "for people",
     "code": "the provider's: of a receipt the DLR table, 0 to 9",
     "digest": "of a payload that was refused",
@@ -216,9 +217,20 @@ _SECTIONS: Mapping[str, type[config.Section]] = {
     "broker": config.Broker,
     "journal": config.Journal,
     "carriers.smpp": config.Smpp,
+    "carriers.http": config.Http,
+    "carriers.webservice": config.Webservice,
+    "callbacks": config.Callbacks,
     "admin": config.Admin,
     "log": config.Log,
 }
+_OPTIONAL = ("carriers.http", "carriers.webservice")  # the example leaves them out
+_REQUIRED = {
+    ("carriers.smpp", "system_id"): '"your-user"',
+    ("carriers.smpp", "password_file"): '"/etc/mensageiro/smpp.password"',
+    ("carriers.http", "user_file"): '"/etc/mensageiro/http.user"',
+    ("carriers.webservice", "user_file"): '"/etc/mensageiro/http.user"',
+}
+_OF_A_KIND = "the section's name is yours; several of a kind are several accounts"
 
 
 class _Key(typing.NamedTuple):
@@ -240,7 +252,7 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
 
 
 def _toml(value: object) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    return "{}" if value == {} else json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _metas(annotation: Any) -> Iterator[msgspec.Meta]:
@@ -270,17 +282,20 @@ def example_config() -> str:
     """Return config/gateway.example.toml: every key with its default and meaning, commented out but for what must be set."""
     lines = ["# Every key of mensageiro, with its default. Generated: `make docs`. Uncomment what you change.", ""]
     for name, section in _SECTIONS.items():
-        lines.append(f"[{name}]")
-        if name == "carriers.smpp":
-            lines.append('kind = "smpp"                      # the section\'s name is yours; several of a kind are several accounts')
+        optional = "# " if name in _OPTIONAL else ""
+        lines.append(f"{optional}[{name}]")
+        if name.startswith("carriers."):
+            kind = f'{optional}kind = "{section.__struct_config__.tag}"'
+            lines.append(f"{kind:<35}# {_OF_A_KIND}")
         lines += [*(_example_line(name, key) for key in _keys(section)), ""]
     return "\n".join(lines)
 
 
 def _example_line(section: str, key: _Key) -> str:
-    required = {("carriers.smpp", "system_id"): '"your-user"', ("carriers.smpp", "password_file"): '"/etc/mensageiro/smpp.password"'}
-    value = required.get((section, key.name))
-    setting = f"{key.name} = {value}" if value else f"# {key.name} = {key.default}"
+    value = _REQUIRED.get((section, key.name))
+    setting = f"{key.name} = {value or key.default}"
+    if value is None or section in _OPTIONAL:
+        setting = f"# {setting}"
     return f"{setting:<35} {'# ' + key.meaning if key.meaning else ''}".rstrip()
 
 
@@ -300,8 +315,8 @@ def configuration_page() -> str:
     ]
     for name, section in _SECTIONS.items():
         lines += ["", f"## [{name}]", "", "| key | default | |", "| --- | --- | --- |"]
-        if name == "carriers.smpp":
-            lines.append("| `kind` | required | `smpp`; the section's name is yours, several of a kind are several accounts |")
+        if name.startswith("carriers."):
+            lines.append(f"| `kind` | required | `{section.__struct_config__.tag}`; {_OF_A_KIND} |")
         lines += [f"| `{key.name}` | `{key.default}` | {key.meaning.replace('|', '&#124;')} |" for key in _keys(section)]
     return "\n".join(lines) + "\n"
 

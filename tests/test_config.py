@@ -16,6 +16,12 @@ def parse(text: str, environment: dict[str, str] | None = None) -> config.Config
     return config.parse(tomllib.loads(text), environment or {})
 
 
+def smpp_of(settings: config.Config, name: str = "smpp") -> config.Smpp:
+    smpp = settings.carriers[name]
+    assert isinstance(smpp, config.Smpp)
+    return smpp
+
+
 MISTAKES = {
     "no carrier": ("", "carriers: at least one"),
     "an unknown section": (GOOD + "[brokr]\n", "brokr: is no section"),
@@ -85,6 +91,25 @@ MISTAKES = {
         GOOD + "[gateway]\ndefault_valid_for = 172801\n",
         "gateway.default_valid_for: expected `float` <=",
     ),
+    "a data_coding beyond an octet": (
+        GOOD + 'data_coding_in = {256 = "latin1"}\n',
+        "carriers.smpp.data_coding_in: a data_coding is 0 to 255",
+    ),
+    "an alphabet that is none": (GOOD + 'data_coding_in = {8 = "utf-8"}\n', "carriers.smpp.data_coding_in"),
+    "no user": ('[carriers.http]\nkind = "http"\n', "carriers.http.user: a secret is required"),
+    "two users": ('[carriers.http]\nkind = "http"\nuser = "a"\nuser_file = "/x"\n', "carriers.http.user: set user or user_file, not both"),
+    "no user of the web service": ('[carriers.ws]\nkind = "webservice"\n', "carriers.ws.user: a secret is required"),
+    "an HTTP API by another scheme": (
+        '[carriers.http]\nkind = "http"\nuser = "a"\nbase_url = "ftp://x"\n',
+        "carriers.http.base_url: needs http:// or",
+    ),
+    "a batch beyond the manual's": (
+        '[carriers.http]\nkind = "http"\nuser = "a"\nbatch = 1001\n',
+        "carriers.http.batch: expected `int` <= 1000",
+    ),
+    "call-backs without a token": (GOOD + "[callbacks]\nenabled = true\n", "callbacks.token: a secret is required"),
+    "a token that can be guessed": (GOOD + '[callbacks]\ntoken = "short"\n', "callbacks.token: needs 16 to 128"),
+    "a network that is none": (GOOD + '[callbacks]\nallow = ["203.0.113.1/24"]\n', "callbacks.allow: 203.0.113.1/24 has host bits set"),
     "a section that is a value": ("gateway = 3\n" + GOOD, "gateway: expected `object`"),
 }
 
@@ -102,7 +127,7 @@ def test_defaults_are_those_of_the_interface() -> None:
     settings = parse(GOOD)
     assert settings.gateway.instance == "mensageiro"
     assert settings.broker.receive_maximum == 1000
-    assert settings.carriers["smpp"].window == 50
+    assert smpp_of(settings).window == 50
     assert settings.journal_path == Path("/var/lib/mensageiro/journal.db")
     assert settings.routes == ("smpp",)
 
@@ -120,7 +145,7 @@ def test_the_environment_overrides_any_key_but_a_secret() -> None:
             "OTHER__WINDOW": "1",
         },
     )
-    smpp = settings.carriers["smpp"]
+    smpp = smpp_of(settings)
     assert (smpp.window, smpp.tls, smpp.source_addr) == (20, True, "12345")
     assert settings.broker.response_topics == ("a/+",)
     assert settings.gateway.failover_after == 5.0
@@ -133,21 +158,21 @@ SYSTEM_ID = "MENSAGEIRO_CARRIERS__SMPP__SYSTEM_ID"
 def test_a_key_that_holds_text_takes_the_environment_as_it_stands(value: str) -> None:
     text = '[carriers.smpp]\nkind = "smpp"\npassword = "x"\nsystem_type = "y"\nsystem_id = "z"\n'
     settings = parse(text, {"MENSAGEIRO_CARRIERS__SMPP__SYSTEM_TYPE": value})
-    assert settings.carriers["smpp"].system_type == value
+    assert smpp_of(settings).system_type == value
 
 
 def test_a_key_that_only_the_environment_names_is_read_by_its_type() -> None:
     text = '[carriers.smpp]\nkind = "smpp"\npassword = "x"\n'
-    assert parse(text, {SYSTEM_ID: "123456"}).carriers["smpp"].system_id == "123456"
+    assert smpp_of(parse(text, {SYSTEM_ID: "123456"})).system_id == "123456"
     whole = {"MENSAGEIRO_CARRIERS__SMPP__KIND": "smpp", SYSTEM_ID: "1", "MENSAGEIRO_CARRIERS__SMPP__PASSWORD_FILE": "/7"}
-    assert parse("", whole).carriers["smpp"].password_file == "/7"
+    assert smpp_of(parse("", whole)).password_file == "/7"
 
 
 def test_a_carrier_with_capitals_is_found_by_the_environment() -> None:
     settings = parse(
         GOOD.replace("carriers.smpp", "carriers.TIM") + '[gateway]\nroutes = ["TIM"]\n', {"MENSAGEIRO_CARRIERS__TIM__WINDOW": "7"}
     )
-    assert settings.carriers["TIM"].window == 7
+    assert smpp_of(settings, "TIM").window == 7
 
 
 @pytest.mark.parametrize(
@@ -245,11 +270,14 @@ def test_check_reads_the_files_that_are_named(tmp_path: Path) -> None:
 
 def test_the_example_is_a_configuration_once_its_secret_exists() -> None:
     settings = config.parse(tomllib.loads(schema.example_config()))
-    assert settings.carriers["smpp"].password_file == "/etc/mensageiro/smpp.password"
+    assert smpp_of(settings).password_file == "/etc/mensageiro/smpp.password"
 
 
 def test_every_commented_key_of_the_example_is_its_default() -> None:
     lines = schema.example_config().splitlines()
-    uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)
+    uncommented = "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines)
     table: dict[str, Any] = tomllib.loads(uncommented)
-    assert config.parse(table) == config.parse(tomllib.loads(schema.example_config()))
+    secret = {"user_file": "/etc/mensageiro/http.user"}
+    optional = {name: {"kind": name, **secret} for name in ("http", "webservice")}
+    example: dict[str, Any] = tomllib.loads(schema.example_config())
+    assert config.parse(table) == config.parse({**example, "carriers": {**example["carriers"], **optional}})

@@ -156,7 +156,7 @@ def test_what_cannot_be_done_is_refused_for_one_reason(inbound: Inbound, reason:
 
 
 def test_ingest_gives_every_reason_but_those_of_later_stages() -> None:
-    later = {Reason.DUPLICATE_ID, Reason.REFUSED_BY_PROVIDER, Reason.ATTEMPTS_EXHAUSTED, Reason.OPERATOR}
+    later = {Reason.DUPLICATE_ID, Reason.REFUSED_BY_PROVIDER, Reason.ATTEMPTS_EXHAUSTED, Reason.INCOMPLETE, Reason.OPERATOR}
     assert {reason for _, reason, _ in REFUSALS.values()} == set(Reason) - later
 
 
