@@ -7,10 +7,9 @@ whether receipts were asked for or not, and are ignored where they were not.
 
 from gateway.config import Http, Webservice
 from gateway.message import Message, Reason, Rejected
+from gateway.provider import http
 
-TEXT_LIMIT = 600  # characters
 SHORT_CODES = frozenset({"short_code", "short_code_flash"})
-_DELIMITERS = frozenset(";|")
 
 
 def lacking(message: Message, settings: Http | Webservice) -> Rejected | None:
@@ -19,7 +18,7 @@ def lacking(message: Message, settings: Http | Webservice) -> Rejected | None:
         return Rejected(Reason.NO_ROUTE, "from: this carrier cannot carry a sender")
     if message.encoding != "auto":
         return Rejected(Reason.NO_ROUTE, "encoding: this carrier leaves it to the provider")
-    limit = settings.short_code_limit if message.kind in SHORT_CODES else TEXT_LIMIT
+    limit = settings.short_code_limit if message.kind in SHORT_CODES else http.MAX_TEXT
     if len(message.text) > limit:
         return Rejected(Reason.TEXT_TOO_LONG, f"text: {len(message.text)} characters, and this carrier takes {limit}")
     return None
@@ -32,7 +31,7 @@ def not_encodable(character: str, where: str) -> Rejected:
 
 def fits_batch(text: str) -> bool:
     """Tell whether a text may stand between the delimiters of a batch, where a line might end at a control character too."""
-    return not any(character in _DELIMITERS or character < " " or character == "\x7f" for character in text)
+    return http.fits_batch(text) and not any(character < " " or character == "\x7f" for character in text)
 
 
 def wants_priority(message: Message) -> bool:

@@ -58,7 +58,7 @@ def verdict_of(entry: Entry, encoding: str) -> Verdict:
         case ResultClass.THEIR_FAULT:
             return Verdict(InDoubt(detail), Effect.REFUSED)
         case ResultClass.REFUSED | ResultClass.UNKNOWN:  # REFUSED is of functions that send nothing
-            return Verdict(InDoubt(f"the answer cannot be read: {detail}"), Effect.SILENT)
+            return Verdict(InDoubt(f"the answer cannot be read: {entry.result.description}"), Effect.SILENT)
         case _:
             assert_never(result_class)
 
