@@ -100,7 +100,7 @@ class Walk:
     def settlement(self, message: Message) -> Settlement:
         outcome = self.outcome(message)
         retry_at = self.now + 10 if self.random.random() < 0.5 else None
-        return Settlement(Answer(message.row, message.attempt, outcome, self.now), "smpp", message.parts, retry_at, counts=True)
+        return Settlement(Answer(message.row, message.attempt, outcome, self.now), "smpp", retry_at, counts=True)
 
     def outcome(self, message: Message) -> Outcome:
         ids = tuple(f"{message.row:x}.{message.attempt}.{part}" for part in range(message.parts))
