@@ -16,8 +16,8 @@ an answer back to its message, acknowledgement, cancel, the carrier's state, and
 - cancel_sm goes out for each message_id, never for an empty one; it does not count against window and rate.
 
 No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
-- Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go over
-  the session of the first, as long as it lives: where that has no room a part waits for it here, and comes back Deferred if the session ends.
+- Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go
+  over the session of the first, as long as it lives: where that has no room a part waits here, and comes back Deferred if it ends.
 
 Known limit: query_sm is not used.
 """
@@ -260,9 +260,7 @@ class SmppCarrier:
     def _write(self, connection: Connection, message: Message, prepared: Prepared, now: float) -> Outcome | None:
         number, total = message.part, len(prepared.parts)
         part = cast("Part", prepared.parts[number - 1])
-        context = _Submission(
-            message.row, message.attempt, number, total, prepared.encoding, message.deferrals, prepared.replaced
-        )
+        context = _Submission(message.row, message.attempt, number, total, prepared.encoding, message.deferrals, prepared.replaced)
         try:
             connection.stream.send(self._builder.submit_sm(message, part, now), context)
         except EncodeError as error:

@@ -188,7 +188,7 @@ async def test_after_its_session_a_message_goes_on_over_another(smsc: Smsc, star
     await rig.answers(1)
     home, _ = smsc.submits[0]
     home.abort()
-    await rig.ready(2)
+    await rig.observer.signal.until(lambda: rig.observer.reconnects)
     await rig.carrier.wait_credit()
     rig.submit(long_message(1, 2))
     (answer,) = await rig.answers(1)

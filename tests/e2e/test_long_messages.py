@@ -16,7 +16,7 @@ from gateway.smpp.tlv import message_octets
 from gateway.text import inbound
 from gateway.text.udh import NO_HEADER, split_header
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import SMPP_PASSWORD, Stack
+from tests.support.stack import SMPP_PASSWORD, Stack, until
 from tests.support.traffic import MARK
 
 WAYS = ("udh", "udh16", "sar", "payload")
@@ -29,7 +29,7 @@ class ReadingSmsc(Smsc):
     """Keeps every PDU that it takes, and treats the second part of some messages its own way."""
 
     def __init__(self, port: int, ledger: Any) -> None:
-        super().__init__(SmscSettings(port=port, system_id="sandbox", password=SMPP_PASSWORD, ledger_path=ledger, receipt_delay=0.0))
+        super().__init__(SmscSettings(port=port, password=SMPP_PASSWORD, ledger_path=ledger, receipt_delay=0.0))
         self.pdus: dict[str, list[SubmitSm | DataSm]] = defaultdict(list)
         self.tries: dict[str, int] = defaultdict(int)
 
@@ -72,6 +72,13 @@ def number_of(pdu: SubmitSm | DataSm) -> int:
     return joined.number if joined else 1
 
 
+def parts_by(way: str, encoding: str) -> int:
+    """Return how many parts 600 characters are: a wider reference leaves less room."""
+    if way == "payload":
+        return 1
+    return {"ucs2": 10 if way == "udh16" else 9, "latin1": 5, "gsm7-pt": 5, "gsm7": 4}[encoding]
+
+
 Run = Callable[..., Awaitable[tuple[Stack, ReadingSmsc]]]
 
 
@@ -85,10 +92,11 @@ async def run(stack: MakeStack) -> AsyncIterator[Run]:
         smscs.append(ReadingSmsc(stand.smpp_port, stand.ledger_path))
         await smscs[-1].start()
         await stand.start_broker()
-        stand.write_config()
-        base = {"kind": "smpp", "host": "127.0.0.1", "port": stand.smpp_port, "system_id": "sandbox", "max_rate": 0.0}
+        base = {"kind": "smpp", "host": "127.0.0.1", "port": stand.smpp_port, "max_rate": 0.0}
         base |= {"password_file": str(stand.folder / "smpp.password"), "response_timeout": 2.0, "reconnect_min": 0.1, "window": 20}
-        more = {f"carriers.{way}": base | {"long_messages": way, "national_language": True, "latin1": True} for way in WAYS}
+        more = {
+            f"carriers.{way}": base | {"system_id": way, "long_messages": way, "national_language": True, "latin1": True} for way in WAYS
+        }
         stand.write_config({"gateway": {"routes": ["smpp", *WAYS], **gateway}, **more})
         await stand.start_gateway()
         await stand.ready()
@@ -106,32 +114,36 @@ async def test_600_characters_arrive_in_every_encoding_and_every_way_with_a_rece
         stand.traffic.message(id=f"{way}-{encoding}", text=TEXT, routes=[way], encoding=encoding, **more)
         for way in WAYS
         for encoding, more in wanted.items()
+        if encoding != "gsm7-pt" or way.startswith("udh")  # the others have no header to name the tables in
     ]
     await stand.send(*payloads)
     await stand.until_ended([payload["id"] for payload in payloads], 30)
     for payload in payloads:
         events = stand.told(payload["id"])
         accepted, receipts = events[0], events[1:]
-        assert accepted["type"] == "accepted", events
-        parts = 1 if payload["id"].startswith("payload") else {"ucs2": 9, "latin1": 5}.get(accepted["encoding"], 4)
-        assert (accepted["parts"], len(accepted["message_ids"])) == (parts, parts) or accepted["parts"] == len(receipts), payload["id"]
-        assert sorted(event["part"] for event in receipts) == list(range(1, accepted["parts"] + 1))
+        assert (accepted["type"], accepted["encoding"]) == ("accepted", payload["encoding"]), events
+        parts = parts_by(payload["routes"][0], payload["encoding"])
+        assert (accepted["parts"], len(accepted["message_ids"]), len(receipts)) == (parts, parts, parts), payload["id"]
+        assert sorted(event["part"] for event in receipts) == list(range(1, parts + 1))
         assert {event["state"] for event in receipts} == {"delivered"}
-        assert [event["final"] for event in receipts] == [False] * (accepted["parts"] - 1) + [True]
+        assert [event["final"] for event in receipts] == [False] * (parts - 1) + [True]
         sent = smsc.text(payload["to"])
         if payload["encoding"] == "gsm7":
             assert sent.isascii()
             assert accepted["replaced"]["ã"] == "a"
-        elif not (payload["id"].startswith("payload") and payload["encoding"] == "gsm7-pt"):
+        else:
             assert sent == TEXT
-            assert accepted["encoding"] == payload["encoding"]
 
 
 async def test_a_part_in_the_middle_is_refused_throttled_dropped_or_never_answered(run: Run) -> None:
     stand, smsc = await run(in_doubt_deadline=3.0)
     payloads = {name: stand.traffic.message(tail, id=name, text=TEXT, encoding="ucs2") for name, tail in SCRIPTED.items()}
+    dropping = payloads.pop("dropped")  # it takes the session along: by itself
     await stand.send(*payloads.values())
     await stand.until_ended(payloads, 30)
+    payloads["dropped"] = dropping
+    await stand.send(dropping)
+    await stand.until_ended(["dropped"], 30)
     refused, throttled, dropped, silent = (stand.told(name) for name in SCRIPTED)
     assert (refused[0]["type"], refused[0]["reason"]) == ("rejected", "refused_by_provider")
     assert refused[0]["detail"].startswith("part 2 of 9: ")
@@ -155,9 +167,8 @@ async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_eve
     stand, smsc = await run(in_doubt_deadline=3.0)
     payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
     await stand.send(*payloads)
-    for _ in range(4):
-        taken = len(stand.ledger())
-        await stand.until_metric("mensageiro_pdus_total", lambda _, before=taken: len(stand.ledger()) > before + 40)
+    for kill in range(4):
+        await until(lambda: len(stand.ledger()) > 60 + 100 * kill, 30, "more parts are taken")  # noqa: B023 - awaited within the turn
         await stand.gateway.kill()
         await stand.start_gateway()
         await stand.ready()
