@@ -18,7 +18,7 @@ import aiohttp
 
 from gateway.carriers.base import Prepared
 from gateway.carriers.http_client import Exchange, Fetched, fetch, open_session
-from gateway.carriers.plain_text import fits_batch, lacking, not_encodable, wants_priority
+from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
 from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.config import Http
@@ -95,12 +95,12 @@ class HttpWire:
 
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how a message would go, or why it cannot."""
-        refusal = lacking(message, self._settings)
-        if refusal is not None:
-            return refusal
+        text = plain_text(message, self._settings)
+        if isinstance(text, Rejected):
+            return text
         send = Send(
             number=message.to,
-            text=message.text,
+            text=text.characters,
             kind=message.kind,
             normalise=message.normalise,
             cost_centre=message.cost_centre or self._settings.cost_centre or None,
@@ -111,15 +111,16 @@ class HttpWire:
         try:
             length = self._url_bytes(send)
         except UnicodeEncodeError as error:
-            return self._not_encodable(message, error)
+            return self._not_encodable(send, error)
         if length > self._settings.max_url_bytes:
             return Rejected(Reason.NO_ROUTE, f"text: makes a URL of {length} bytes, beyond max_url_bytes")
         item = quote("|".join((send.number, send.text, str(send.id))).encode(self._settings.charset), safe="")
-        return Prepared((Part(send, len(item) + _DELIMITER if fits_batch(send.text) else 0),), self._settings.charset)
+        part = Part(send, len(item) + _DELIMITER if fits_batch(send.text) else 0)
+        return Prepared((part,), self._settings.charset, text.replaced)
 
-    def _not_encodable(self, message: Message, error: UnicodeEncodeError) -> Rejected:
+    def _not_encodable(self, send: Send, error: UnicodeEncodeError) -> Rejected:
         character = error.object[error.start]
-        if character in message.text:
+        if character in send.text:
             return not_encodable(character, self._settings.charset)
         return Rejected(Reason.NO_ROUTE, f"label: {self._settings.charset} lacks U+{ord(character):04X}")
 
@@ -131,7 +132,7 @@ class HttpWire:
         gathered: list[_Batch] = []
         open_batches: dict[tuple[object, ...], _Batch] = {}
         for load in loads:
-            part = cast("Part", load.part)
+            part = cast("Part", load.prepared.parts[0])
             batch = open_batches.get(part.shared) if part.batch_bytes else None
             if batch is None or not batch.take(load, part):
                 batch = _Batch(load, part, self.batch, self._room(part.send))
@@ -152,22 +153,12 @@ class HttpWire:
 
     async def submit(self, session: aiohttp.ClientSession, loads: Sequence[Load]) -> Sequence[Verdict]:
         """Send one message by `send`, several by `mult`."""
-        sends = [cast("Part", load.part).send for load in loads]
+        sends = [cast("Part", load.prepared.parts[0]).send for load in loads]
         request = sends[0] if len(sends) == 1 else _mult(sends[0], sends)
         exchange = await self._fetch(session, request)
         if isinstance(exchange, Fetched):
-            return self._verdicts(request, exchange, loads[0].encoding)
+            return _verdicts(request, exchange)
         return [verdict_without_answer(exchange)] * len(loads)
-
-    def _verdicts(self, request: Send | SendDifferent, fetched: Fetched, encoding: str) -> Sequence[Verdict]:
-        match _answer_of(request, fetched):
-            case Entry() as entry if isinstance(request, Send):
-                return [verdict_of(entry, encoding)]
-            case SendMultipleAnswer(entries=entries) if isinstance(request, SendDifferent):
-                return verdicts_of_batch(entries, request.asked, encoding)
-            case _:
-                unread = Verdict(InDoubt(_why_unread(fetched)), Effect.SILENT)
-                return [unread] * (1 if isinstance(request, Send) else request.size)
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
         """Ask to cancel by `cacl`, as many at a time as a URL holds."""
@@ -244,6 +235,17 @@ def _mult(send: Send, sends: Sequence[Send]) -> SendDifferent:
         priority=send.priority,
         label=send.label,
     )
+
+
+def _verdicts(request: Send | SendDifferent, fetched: Fetched) -> Sequence[Verdict]:
+    match _answer_of(request, fetched):
+        case Entry() as entry if isinstance(request, Send):
+            return [verdict_of(entry)]
+        case SendMultipleAnswer(entries=entries) if isinstance(request, SendDifferent):
+            return verdicts_of_batch(entries, request.asked)
+        case _:
+            unread = Verdict(InDoubt(_why_unread(fetched)), Effect.SILENT)
+            return [unread] * (1 if isinstance(request, Send) else request.size)
 
 
 def _answer_of(request: Request, fetched: Fetched) -> Answer | None:
