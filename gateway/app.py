@@ -26,9 +26,12 @@ from gateway.broker import topics
 from gateway.broker.base import SessionTakenOverError
 from gateway.broker.mqtt import MqttBroker, MqttSettings
 from gateway.carriers.base import Carrier
+from gateway.carriers.http import HttpWire
+from gateway.carriers.request_metrics import RequestMetrics
+from gateway.carriers.requests import RequestCarrier
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -63,7 +66,7 @@ class App:
         names = list(config.carriers)
         smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
         binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
-        self.metrics = Metrics(names, binds)
+        self.metrics = Metrics(names, binds, [name for name, carrier in config.carriers.items() if isinstance(carrier, Http)])
         self.clock = ClockGuard(time.time, time.monotonic)
         self.journal = _journal(config, self.metrics, self.clock)
         self.broker = _broker(config, self.metrics)
@@ -357,7 +360,9 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
 def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
     if not isinstance(settings, Smpp):
-        raise ConfigError(f"carriers.{name}.kind: is not part of this version yet")
+        user = configuration.secret(settings.user, settings.user_file, f"carriers.{name}.user")
+        wire = HttpWire(settings, user) if isinstance(settings, Http) else SoapWire(settings, user)
+        return RequestCarrier(name, wire, max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(
