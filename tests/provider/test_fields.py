@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.provider.fields import date_time, decode, lines, local_text, plain_words, whole_number
@@ -48,11 +48,13 @@ def test_what_is_no_date_is_none(written: str) -> None:
     assert date_time(written, ZONE) is None
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_as_a_date_or_as_none(written: str) -> None:
     date_time(written, ZONE)
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 - local by intent
 def test_a_date_that_we_write_is_read_back(local: datetime) -> None:
     at = local.replace(microsecond=0, tzinfo=ZoneInfo("America/Recife")).timestamp()
@@ -72,6 +74,7 @@ def test_text_is_utf_8_where_it_is_that_strictly_and_windows_1252_else() -> None
     assert decode(b"\x81\xff") == ("\x81ÿ", "latin-1")
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_text_and_none_is_lost(raw: bytes) -> None:
     text, charset = decode(raw)

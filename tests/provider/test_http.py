@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.message import Kind
@@ -123,6 +123,7 @@ def test_a_character_that_the_character_set_lacks_is_an_error_and_never_a_questi
         url_query(http.Send(number="1", text="ok ✓"), USER, "latin-1")
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1), user=st.text("0123456789abcdef", min_size=1))
 def test_any_text_comes_through_the_query_unchanged(text: str, user: str) -> None:
     query = url_query(http.Send(number="11900000001", text=text, id=1), user)

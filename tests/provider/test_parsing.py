@@ -1,7 +1,7 @@
 """Answers of the HTTP API: the manual's examples, the ways in which servers deviate, and anything at all."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.provider.answers import (
@@ -369,6 +369,7 @@ FRAGMENTS = st.sampled_from([*CODES, *BREAKS, *WORDS, MD5, SHORT_MD5])
 
 
 @pytest.mark.parametrize("function", Function)
+@settings(deadline=None, max_examples=60)
 @given(body=st.binary(max_size=200) | st.lists(FRAGMENTS, max_size=20).map(lambda parts: "".join(parts).encode()))
 def test_any_bytes_have_an_answer(function: Function, body: bytes) -> None:
     answer = parse(function, body)
@@ -377,6 +378,7 @@ def test_any_bytes_have_an_answer(function: Function, body: bytes) -> None:
     repr(answer)
 
 
+@settings(deadline=None)
 @given(body=st.lists(FRAGMENTS, max_size=12).map(lambda parts: "".join(parts).encode()))
 def test_no_answer_invents_a_success(body: bytes) -> None:
     """Whatever a single send is taken for, its code and its protocol stand in the answer."""

@@ -1,7 +1,7 @@
 """Whose answer is whose in a batch: proven by echo or by order, or nobody's."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.provider.answers import Entry, SendMultipleAnswer
@@ -177,6 +177,7 @@ NUMBERS = st.sampled_from([f"1190000000{digit}" for digit in range(5)])
 BATCHES = st.lists(st.tuples(NUMBERS, st.booleans()), min_size=2, max_size=8)
 
 
+@settings(deadline=None)
 @given(batch=BATCHES, form=st.sampled_from(sorted(FORMS)), data=st.data())
 def test_whatever_is_lost_or_shuffled_no_message_ever_gets_anothers_answer(
     batch: list[tuple[str, bool]], form: str, data: st.DataObject
@@ -197,6 +198,7 @@ def test_whatever_is_lost_or_shuffled_no_message_ever_gets_anothers_answer(
         assert set(matched.answers) == set(kept)
 
 
+@settings(deadline=None)
 @given(
     entries=st.lists(
         st.builds(
