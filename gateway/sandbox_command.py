@@ -19,31 +19,16 @@ from gateway.sandbox.web import WebProvider
 HELP = """Run a provider to try against; the last four digits of a destination choose what happens.
 
 \b
-By SMPP:
-000N receipt with DLR code N     1NNN refused with command_status NNN
-2001 no response                 2002 taken, then the connection drops
-2003 receipt before response     2004 no receipt
-2005 receipt twice               2006 delivered, then en route
-2007 id in hex, then decimal     2008 receipt without TLVs
-2009 receipt with TLVs alone     2010 receipt without text:
-2011 TLV and text disagree       2012 a reply comes back
-2013 a reply in three parts      2014 generic_nack
-2015 response after 5 s          2016 unbind
-2017 garbage bytes               else delivered
-
-\b
-By HTTP API and web service (call-backs: s1 = status 1, d2 = DLR 2; else s1 d2):
-0000 s0 s1 d2  0001 s1 d2  0002 d2     0003 s3 s1 d2  0004 s9
-0005 s2        0006 s1 d5  0007 s7 s1 d2  0008 s5     0009 s1 d8
-3NNN answered by code NNN        2001 no answer
-2002 taken, then cut             2003 call-backs before the answer
-2004 no call-back                2005 each call-back twice
-2006 d2, then s1                 2012 a reply   2013 a long reply
-2014 HTTP 500 or SOAP fault      2015 answer after 5 s
-2016 connection closed           2017 HTML      2018 redirect
-2019 half a batch answered       2020 the answer breaks off
-2021 d5, then d2                 2022 an unknown DLR, then d2
-2023 call-backs without type     2024 call-backs with 55
+Each way: 2001 no answer; 2002 taken, then cut; 2003 receipt before the answer; 2004 no receipt;
+2005 receipts twice; 2012 a reply; 2013 a long reply; 2015 answer after 5 s; others delivered.
+SMPP: 000N receipt with DLR code N; 1NNN refused with command_status NNN; 2006 delivered, then en
+route; 2007 id in hex, then decimal; 2008 receipt without TLVs; 2009 of TLVs alone; 2010 without
+text:; 2011 TLV and text disagree; 2014 generic_nack; 2016 unbind; 2017 garbage bytes.
+HTTP API and web service: 3NNN answered by code NNN; 2014 HTTP 500 or SOAP fault; 2016 connection
+closed; 2017 HTML; 2018 redirect; 2019 half a batch answered; 2020 answer breaks off; 2023
+call-backs without type; 2024 with 55; and the call-backs, s = status, d = DLR: 0000 s0 s1 d2;
+0001 s1 d2; 0002 d2; 0003 s3 s1 d2; 0004 s9; 0005 s2; 0006 s1 d5; 0007 s7 s1 d2; 0008 s5;
+0009 s1 d8; 2006 d2 s1; 2021 s1 d5 d2; 2022 s1 d4 d2; others s1 d2.
 """
 
 PathType = click.Path(path_type=Path)
@@ -51,28 +36,28 @@ Port = click.IntRange(0, 65535)
 
 _OPTIONS = [
     click.option("--host", default="127.0.0.1", show_default=True),
-    click.option("--port", default=9500, show_default=True, type=Port, help="Of the SMSC."),
-    click.option("--system-id", default="", help="The only one to accept."),
+    click.option("--port", default=9500, show_default=True, type=Port, metavar="PORT", help="Of the SMSC."),
+    click.option("--system-id", default="", metavar="ID", help="The only one to accept."),
     click.option("--password-file", type=PathType, help="The only password to accept stands in it."),
-    click.option("--response-delay", default=0.0, show_default=True, help="Seconds, for each way."),
-    click.option("--receipt-delay", default=0.05, show_default=True, help="Seconds, of receipts and call-backs."),
-    click.option("--max-rate", default=0.0, show_default=True, help="Messages a second; above it ESME_RTHROTTLED. 0 = no limit."),
-    click.option("--http-port", type=Port, help="Serve the HTTP API, and the web service with it."),
-    click.option("--webservice-port", type=Port, help="Serve the web service on a port of its own."),
+    click.option("--response-delay", default=0.0, show_default=True, metavar="SECONDS", help="Of each way."),
+    click.option("--receipt-delay", default=0.05, show_default=True, metavar="SECONDS", help="Of call-backs too."),
+    click.option("--max-rate", default=0.0, metavar="RATE", help="submit_sm a second, else ESME_RTHROTTLED. 0 = any."),
+    click.option("--http-port", type=Port, metavar="PORT", help="Serve HTTP API and web service there."),
+    click.option("--webservice-port", type=Port, metavar="PORT", help="Serve the web service there."),
     click.option("--user", default="", help="The only integration user to accept."),
-    click.option("--credits", "credits", default=1_000_000, show_default=True, type=click.IntRange(0), help="Of each kind."),
-    click.option("--callback-url", default="", help="Call back there."),
-    click.option("--reply-url", default="", help="Where replies go, if elsewhere."),
-    click.option("--callback-tries", default=1, show_default=True, type=click.IntRange(1), help="Of each call-back."),
+    click.option("--credits", default=1_000_000, metavar="NUMBER", type=click.IntRange(0), help="Of each kind."),
+    click.option("--callback-url", default="", metavar="URL", help="Call back there."),
+    click.option("--reply-url", default="", metavar="URL", help="Call back replies there."),
+    click.option("--callback-tries", default=1, show_default=True, metavar="NUMBER", type=click.IntRange(1)),
     click.option(
         "--mult-form",
         default=MultForm.ECHO.value,
-        show_default=True,
+        metavar="FORM",
         type=click.Choice([each.value for each in MultForm]),
-        help="How a batch is answered.",
+        help="Of a batch's answer: echo, order, shuffled, fewer.",
     ),
-    click.option("--before-2020", is_flag=True, help="Answer stat, stam, recv, status and inbox as they did then."),
-    click.option("--ledger", type=PathType, help="Append a JSON line for each message that it takes."),
+    click.option("--before-2020", is_flag=True, help="Answer what was withdrawn then."),
+    click.option("--ledger", type=PathType, help="Append a JSON line for each message taken."),
 ]
 
 

@@ -21,6 +21,18 @@ from gateway.sandbox.scenario import CallbackType
 from gateway.sandbox.settings import WebSettings, WebStatistics
 
 
+class LostError(aiohttp.ClientError):
+    """The connection broke under a request."""
+
+
+async def never_again(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a GET by itself when its connection breaks."""
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise LostError(str(error)) from error
+
+
 class Call(NamedTuple):
     """One call-back to come."""
 
@@ -41,7 +53,9 @@ class Caller:
         """Open for calls."""
         connector = aiohttp.TCPConnector(limit=self._settings.callback_connections)
         timeout = aiohttp.ClientTimeout(total=self._settings.callback_timeout)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(never_again,)
+        )
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
