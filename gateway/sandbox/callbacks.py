@@ -1,7 +1,7 @@
 """The call-backs that the sandbox sends: GET requests to a customer's URL, with the manual's parameters and nothing else.
 
-`Caller` sends what `gateway.sandbox.fates` hands it, over a few connections, in the order in which it came as far as several connections
-keep one. A call-back that is not answered by 200 within `callback_timeout` is given up, as the manual promises no repetition, unless
+`Caller` sends what `gateway.sandbox.fates` hands it over a few connections; the call-backs of one message leave one after the other, each
+when the one before was answered, so that disorder comes from the magic numbers alone. A call-back that is not answered by 200 within `callback_timeout` is given up, as the manual promises no repetition, unless
 `callback_tries` says otherwise. What waits is bounded: beyond `callback_backlog` a call-back is dropped and counted. Answers are not
 read, and redirects not followed. Without a URL there are no call-backs.
 """
@@ -37,6 +37,7 @@ class Call(NamedTuple):
     """One call-back to come."""
 
     url: str
+    connection: int
     tries: int = 0
 
 
@@ -45,7 +46,8 @@ class Caller:
 
     def __init__(self, settings: WebSettings, statistics: WebStatistics, agenda: Agenda) -> None:
         self._settings, self._statistics, self._agenda = settings, statistics, agenda
-        self._waiting: asyncio.Queue[Call] = asyncio.Queue()
+        self._waiting: list[asyncio.Queue[Call]] = [asyncio.Queue() for _ in range(settings.callback_connections)]
+        self._number = 0  # of calls that wait
         self._session: aiohttp.ClientSession
         self._task: asyncio.Task[None] | None = None
 
@@ -67,30 +69,36 @@ class Caller:
             await self._task
         await self._session.close()
 
-    def call(self, url: str) -> None:
+    def call(self, stored: Stored, url: str) -> None:
         """Let a call-back wait for its turn."""
         if url:
-            self._wait(Call(url))
+            self._wait(self._call_of(stored, url))
 
-    async def call_now(self, url: str) -> None:
+    async def call_now(self, stored: Stored, url: str) -> None:
         """Send a call-back and wait for its end."""
         if url:
-            await self._send(Call(url))
+            await self._send(self._call_of(stored, url))
+
+    def _call_of(self, stored: Stored, url: str) -> Call:
+        return Call(url, int(stored.md5, 16) % len(self._waiting))
 
     def _wait(self, call: Call) -> None:
-        if self._waiting.qsize() >= self._settings.callback_backlog:
+        if self._number >= self._settings.callback_backlog:
             self._statistics.dropped += 1
             return
-        self._waiting.put_nowait(call)
+        self._number += 1
+        self._waiting[call.connection].put_nowait(call)
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.callback_connections):
-                group.create_task(self._send_all())
+            for waiting in self._waiting:
+                group.create_task(self._send_all(waiting))
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, waiting: asyncio.Queue[Call]) -> None:
         while True:
-            await self._send(await self._waiting.get())
+            call = await waiting.get()
+            self._number -= 1
+            await self._send(call)
 
     async def _send(self, call: Call) -> None:
         try:
@@ -102,7 +110,7 @@ class Caller:
             self._statistics.called_back += 1
         elif call.tries + 1 < self._settings.callback_tries:
             self._statistics.repeated += 1
-            self._agenda.after(self._settings.callback_retry_delay, self._wait, Call(call.url, call.tries + 1))
+            self._agenda.after(self._settings.callback_retry_delay, self._wait, call._replace(tries=call.tries + 1))
         else:
             self._statistics.dropped += 1
 

@@ -36,19 +36,19 @@ class Fates:
     async def hurry(self, stored: Stored) -> None:
         """Let everything happen now, and wait until it is told."""
         for planned in _planned(stored):
-            await self._caller.call_now(self._come_true(stored, planned))
+            await self._caller.call_now(stored, self._come_true(stored, planned))
 
     def cancel(self, stored: Stored) -> bool:
         """Cancel a message, and tell of it; False where it is too late."""
         if not self._provider.cancel(stored):
             return False
         told = callbacks.report(self._settings.callback_url, stored, CallbackType.STATUS, Status.CANCELLED, time.time())
-        self._agenda.after(self._settings.sending_delay, self._caller.call, told)
+        self._agenda.after(self._settings.sending_delay, self._caller.call, stored, told)
         return True
 
     def _happen(self, stored: Stored, planned: PlannedCallback | str) -> None:
         if stored.status is not Status.CANCELLED:
-            self._caller.call(self._come_true(stored, planned))
+            self._caller.call(stored, self._come_true(stored, planned))
 
     def _come_true(self, stored: Stored, planned: PlannedCallback | str) -> str:
         """Change the state; return the URL to call, or ""."""

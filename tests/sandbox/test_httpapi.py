@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.sandbox.answers import HTTP_TEXTS, LOCAL, Status, moment, stamp
 from gateway.sandbox.callbacks import LostError
@@ -16,6 +17,7 @@ from gateway.sandbox.settings import Distribution, MultForm
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
 
+FUNCTIONS = ("send", "mult", "cacl", "crdtf", "cnnvl", "cnus", "cadus", "altus", "crctn", "cict", "cact", "oper", "recv")
 TOMORROW = stamp(time.time() + 86400)
 
 
@@ -76,8 +78,20 @@ async def test_send_refuses_what_is_wrong_by_its_code(customer: Customer, parame
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"m": "x" * 600}, {"n": "1132654321"}, {"f": "0"}, {"f": "1"}, {"f": "2", "fsd": "1"}, {"f": "4"}, {"c": "622"}]
-    + [{"id": "x" * 40}, {"arq": "lote 1"}, {"d": TOMORROW}, {"n": "+55 (11) 98765-4321", "z": "1"}, {"n": "1187654321", "z": "1"}],
+    [
+        {"m": "x" * 600},
+        {"n": "1132654321"},
+        {"f": "0"},
+        {"f": "1"},
+        {"f": "2", "fsd": "1"},
+        {"f": "4"},
+        {"c": "622"},
+        {"id": "x" * 40},
+        {"arq": "lote 1"},
+        {"d": TOMORROW},
+        {"n": "+55 (11) 98765-4321", "z": "1"},
+        {"n": "1187654321", "z": "1"},
+    ],
 )
 async def test_send_takes_every_parameter_of_the_manual(customer: Customer, parameters: dict[str, str]) -> None:
     assert (await customer.get("send", **({"n": "11987654321", "m": "oi"} | parameters))).startswith("1;")
@@ -93,7 +107,7 @@ async def test_text_is_read_as_utf_8_else_as_windows_1252_and_its_apostrophes_be
     stored = customer.web.provider.look(protocol)
     assert stored is not None
     assert stored.text == "pé d água + 1;2|3"
-    url = aiohttp.client.URL(f"{customer.web.http_url}/send?u={USER}&n=11987654321&m=p%E9+d%60%E1gua", encoded=True)
+    url = URL(f"{customer.web.http_url}/send?u={USER}&n=11987654321&m=p%E9+d%60%E1gua", encoded=True)
     async with customer.session.get(url) as response:
         protocol = (await response.text()).removeprefix("1;")
     stored = customer.web.provider.look(protocol)
@@ -392,7 +406,7 @@ async def test_credits_are_dealt_out_by_user_or_by_cost_centre(start_web: StartW
 # --- users, levels, cost centres, operators ---
 
 
-@pytest.mark.parametrize("function", "send mult cacl crdtf cnnvl cnus cadus altus crctn cict cact oper recv".split())
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("code", [0, 73, 93, 98, 99])
 async def test_a_user_that_ends_in_3nnn_is_answered_by_nnn_by_every_function(customer: Customer, function: str, code: int) -> None:
     user = f"abcd3{code:03d}"
@@ -423,8 +437,15 @@ async def test_a_user_is_added_and_changed(customer: Customer) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"d": "MASTER@example.com"}, -1), ({"d": "ana lima"}, -2), ({"d": ""}, -2), ({"t": "99"}, -3), ({"n": " "}, -4)]
-    + [({"c": "622|1"}, -5), ({"p": ""}, -6)],
+    [
+        ({"d": "MASTER@example.com"}, -1),
+        ({"d": "ana lima"}, -2),
+        ({"d": ""}, -2),
+        ({"t": "99"}, -3),
+        ({"n": " "}, -4),
+        ({"c": "622|1"}, -5),
+        ({"p": ""}, -6),
+    ],
 )
 async def test_cadus_refuses_by_every_code_of_the_manual(customer: Customer, changes: dict[str, str], code: int) -> None:
     answer = await customer.get("cadus", **({"n": "Ana", "d": "ana", "p": "segredo"} | changes))

@@ -14,6 +14,7 @@ from gateway.sandbox.web import WebProvider
 
 DEADLINE = 10.0  # s that any single expectation may take
 USER = "126b114c"
+NEVER = 0  # among the statuses of `CalledBack`: no answer
 
 
 class Customer:
@@ -65,7 +66,7 @@ class CalledBack:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str]]] = []  # path and parameters
         self.statuses: list[int] = []
-        self._news = asyncio.Event()
+        self._news, self._stopped = asyncio.Event(), asyncio.Event()
         self._runner: web.AppRunner
         self.port = 0
 
@@ -80,6 +81,7 @@ class CalledBack:
 
     async def stop(self) -> None:
         """Stop listening."""
+        self._stopped.set()
         await self._runner.cleanup()
 
     def url(self, path: str = "/callback") -> str:
@@ -107,7 +109,10 @@ class CalledBack:
         assert request.method == "GET"
         self.calls.append((request.path, dict(request.query)))
         self._news.set()
-        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
+        status = self.statuses.pop(0) if self.statuses else 200
+        if status == NEVER:
+            await self._stopped.wait()
+        return web.Response(status=status or 503)
 
 
 def _short(query: Mapping[str, Any]) -> str:
