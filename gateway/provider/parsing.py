@@ -223,8 +223,13 @@ def _status(number: str, description: str) -> int | None:
 
 
 def _stat_row(columns: list[str], protocol: str = "") -> StatusRow | None:
-    """Read date and description and what may follow: an operator, a status, an external id and a number."""
-    if len(columns) < 2 or not _DATE.fullmatch(columns[0]):
+    """Read date and description and what may follow: an operator, a status, an external id and a number.
+
+    There is no date where the message is not known.
+    """
+    if plain_words(columns[0]) in STATUS_WORDS:
+        columns = ["", *columns]
+    elif len(columns) < 2 or not _DATE.fullmatch(columns[0]):
         return None
     at_text, description, *more = columns
     if more and sends.CODE.fullmatch(more[0]):  # Anatel's codes of operators have five digits: here none was asked for
@@ -242,7 +247,7 @@ def _stat_row(columns: list[str], protocol: str = "") -> StatusRow | None:
 
 
 def _stam_row(columns: list[str]) -> StatusRow | None:
-    return _stat_row(columns[1:], columns[0]) if columns[0] else None
+    return _stat_row(columns[1:], columns[0]) if columns[0] and len(columns) > 1 else None
 
 
 def _state_row(columns: list[str]) -> StatusRow | None:

@@ -185,6 +185,15 @@ def test_statuses_of_several_messages_are_read_as_the_manual_shows_them() -> Non
     )
 
 
+def test_a_message_that_is_not_found_has_no_date() -> None:
+    assert read(F.STAT, "MENSAGEM NÃO ENCONTRADA") == Statuses(
+        rows=(StatusRow(protocol="", status=255, description="MENSAGEM NÃO ENCONTRADA"),)
+    )
+    assert read(F.STAM, f"{MD5};MENSAGEM NAO ENCONTRADA;") == Statuses(
+        rows=(StatusRow(protocol=MD5, status=255, description="MENSAGEM NAO ENCONTRADA"),)
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [("AGUARDANDO ENVIO", 0), ("ENVIADO", 1), ("ERRO", 2), ("EM FILA DE ENVIO", 3), ("INVÁLIDO", 5), ("CANCELADO", 9), ("OUTRO", None)],
