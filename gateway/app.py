@@ -28,10 +28,10 @@ from gateway.broker.mqtt import MqttBroker, MqttSettings
 from gateway.carriers.base import Carrier
 from gateway.carriers.http import HttpWire
 from gateway.carriers.request_metrics import RequestMetrics
-from gateway.carriers.requests import RequestCarrier
+from gateway.carriers.requests import RequestCarrier, Wire
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Http, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp, Webservice
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -66,7 +66,7 @@ class App:
         names = list(config.carriers)
         smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
         binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
-        self.metrics = Metrics(names, binds, [name for name, carrier in config.carriers.items() if isinstance(carrier, Http)])
+        self.metrics = Metrics(names, binds)
         self.clock = ClockGuard(time.time, time.monotonic)
         self.journal = _journal(config, self.metrics, self.clock)
         self.broker = _broker(config, self.metrics)
@@ -361,13 +361,20 @@ def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
     if not isinstance(settings, Smpp):
         user = configuration.secret(settings.user, settings.user_file, f"carriers.{name}.user")
-        wire = HttpWire(settings, user) if isinstance(settings, Http) else SoapWire(settings, user)
-        return RequestCarrier(name, wire, max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
+        return RequestCarrier(name, _wire(settings, user), max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(
         f"carriers.{name}.tls", lambda: SmppCarrier(name, settings, password, time_zone=zone, observer=SmppMetrics(name, metrics))
     )
+
+
+def _wire(settings: Http | Webservice, user: str) -> Wire:
+    if isinstance(settings, Http):
+        return HttpWire(settings, user)
+    from gateway.carriers.webservice import SoapWire  # zeep and lxml take a third of a second, and few need them
+
+    return SoapWire(settings, user)
 
 
 def _usable(key: str, make: Callable[[], T]) -> T:

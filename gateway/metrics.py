@@ -1,7 +1,7 @@
 """Every metric of the gateway, created at the start with every label value it can have, so that a series never appears from nowhere.
 
-Labels are closed sets: configured names and enums, never an id, a number or a text. The stages count in batches, by what an operation
-reports.
+Labels are closed sets: configured names and enums, never an id, a number or a text. Only `credits` names accounts as the provider does, and
+at most fifty, once it has told them. The stages count in batches, by what an operation reports.
 """
 
 import platform
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 import gateway
 from gateway.message import QueueState, ReceiptState
+from gateway.provider.answers import GENERAL, CreditRow
 
 PREFIX = "mensageiro"
 OUTCOMES = ("submitted", "rejected", "deferred", "in_doubt", "cancelled", "expired")
@@ -32,6 +33,8 @@ WAITING = tuple(state.name.lower() for state in QueueState if state is not Queue
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 RECEIPT_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800, 259200)
 COMMIT_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+CREDIT_KINDS = ("long_code", "flash", "short_code")
+ACCOUNTS = 50  # users or cost centres whose credits are told apart: their ids come from the provider
 ROW_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 5000)
 
 
@@ -82,6 +85,7 @@ class Metrics:
             "smpp_reconnects_total", "Connections tried anew, by reason", [("bind", binds), ("reason", RECONNECT_REASONS)]
         )
         self.carrier_state = self._gauge("carrier_state", "1 for the state a carrier is in", [*named, ("state", CARRIER_STATES)])
+        self.carrier_switches = self._counter("carrier_switches_total", "Switches of the first choice, by the carrier switched to", named)
         self.broker_connected = self._gauge("broker_connected", "Whether the broker session is up and subscribed", [])
         self.broker_reconnects = self._counter("broker_reconnects_total", "Broker connections lost or failed", [])
         self.broker_pubacks = self._counter("broker_pubacks_total", "PUBACKs by reason", [("reason", PUBACK_CLASSES)])
@@ -89,6 +93,9 @@ class Metrics:
         self.journal_commit = self._histogram("journal_commit_seconds", "Group commits", [], COMMIT_BUCKETS)
         self.journal_batch = self._histogram("journal_batch_rows", "Rows a group commit", [], ROW_BUCKETS)
         self.journal_errors = self._counter("journal_errors_total", "Commits that failed", [])
+        credit_labels: list[tuple[str, Sequence[str]]] = [("carrier", ()), ("kind", CREDIT_KINDS), ("account", ())]
+        self.credits = self._gauge("credits", "What is left, as last told by the provider", credit_labels)
+        self._credit_accounts: dict[str, frozenset[str]] = {}
         build = self._gauge("build_info", "1", [("version", (gateway.__version__,)), ("python", (platform.python_version(),))])
         build.labels(gateway.__version__, platform.python_version()).set(1)
         self._by_name: Mapping[str, Counter] = {
@@ -109,6 +116,17 @@ class Metrics:
         """Show the one state a carrier is in."""
         for each in CARRIER_STATES:
             self.carrier_state.labels(carrier, each).set(each == state)
+
+    def set_credits(self, carrier: str, rows: Sequence[CreditRow]) -> None:
+        """Show what a carrier's account has left, by user or cost centre where the provider deals it out so; what is no more told goes."""
+        left = credits_by_account(rows)
+        for account in self._credit_accounts.get(carrier, frozenset()) - left.keys():
+            for kind in CREDIT_KINDS:
+                self.credits.remove(carrier, kind, account)
+        self._credit_accounts[carrier] = frozenset(left)
+        for account, numbers in left.items():
+            for kind, number in zip(CREDIT_KINDS, numbers, strict=True):
+                self.credits.labels(carrier, kind, account).set(number)
 
     def set_queue(self, sizes: Mapping[QueueState, StateSize], now: float) -> None:
         """Show the queue by state."""
@@ -136,6 +154,17 @@ class Metrics:
         metric = Histogram(name, text, names, namespace=PREFIX, registry=self.registry, buckets=buckets)
         _create(metric, labels)
         return metric
+
+
+def credits_by_account(rows: Sequence[CreditRow]) -> dict[str, tuple[int, int, int]]:
+    """Return long code, flash and short code by the label of an account. Those beyond ACCOUNTS, by their ids, are one: "other"."""
+    left: dict[str, tuple[int, int, int]] = {}
+    for place, row in enumerate(sorted(rows, key=lambda row: row.id)):
+        own = "general" if row.distribution == GENERAL else str(row.id)
+        account = own if place < ACCOUNTS else "other"
+        before = left.get(account, (0, 0, 0))
+        left[account] = (before[0] + row.long_code, before[1] + row.flash, before[2] + row.short_code)
+    return left
 
 
 def age(since: float | None, now: float) -> float:

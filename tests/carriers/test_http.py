@@ -501,7 +501,7 @@ def test_every_message_goes_in_one_request_and_every_batch_keeps_its_limits(want
         parts = [cast("Part", each.prepared.parts[0]) for each in request]
         assert len(parts) == len(request) <= size
         if len(parts) > 1:
-            assert len({part.shared for part in parts}) == 1
+            assert len({part.fit.shared for part in parts if part.fit}) == 1
             assert len({part.send.number for part in parts}) == len(parts)
             assert not any(set(part.send.text) & set(";|\r\n") for part in parts)
             content = quote(";".join(f"{part.send.number}|{part.send.text}|{part.send.id}" for part in parts), safe="")
