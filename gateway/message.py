@@ -9,9 +9,10 @@ Times are Unix seconds (UTC) as float unless a name ends in `_text`. Numbers are
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum, IntEnum, StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from gateway.text.inbound import Coding
 
@@ -457,18 +458,23 @@ class ReceiptEvent(Event, tag="receipt", kw_only=True):
 
 
 class ReplyEvent(Event, tag="reply", kw_only=True):
-    """A phone wrote back."""
+    """A phone wrote back. Where it is known which message that answers, it goes to the topic of that message's source."""
 
     carrier: str
     from_: str = msgspec.field(name="from")
     to: str | None
-    text: str
-    encoding: str
-    received_at: str
-    in_reply_to: str | None = None
-    parts: int = 1
-    complete: bool = True
-    possible_duplicate: bool = False
+    text: Annotated[str, Meta(description="where parts are missing stands […]; base64 where the encoding is binary")]
+    encoding: Annotated[str, Meta(description="gsm7, gsm7-pt, gsm7-es, ascii, latin1, ucs2 or binary, as received")]
+    received_at: Annotated[str, Meta(description="its first part")]
+    in_reply_to: Annotated[
+        str | None,
+        Meta(description="id of the last message sent to that number, within gateway.reply_window, and from that sender if known"),
+    ] = None
+    parts: Annotated[int, Meta(description="that the phone made of it")] = 1
+    complete: Annotated[bool, Meta(description="false: parts were still missing after gateway.reply_timeout; one may follow by itself")] = (
+        True
+    )
+    possible_duplicate: Annotated[bool, Meta(description="the same came before, and the provider may not know that we have it")] = False
 
 
 class InDoubtEvent(Event, tag="in_doubt", kw_only=True):
