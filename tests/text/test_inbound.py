@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.text.encodings import DefaultAlphabet
 from gateway.text.gsm0338 import GSM
-from gateway.text.inbound import Coding, coding, decode
+from gateway.text.inbound import Coding, coding, decode, decode_inbound
 from gateway.text.national_language import PORTUGUESE_PAIRS, Pair
 from gateway.text.packing import fill_bits, unpack
 from gateway.text.udh import UserDataHeader, concatenation, header, split_header
@@ -108,6 +108,17 @@ def test_a_piece_is_read_by_its_coding(octets: bytes, how: Coding, decoded: tupl
 
 def test_no_pieces_make_an_empty_text() -> None:
     assert decode([]) == ("", "gsm7")
+
+
+def test_a_message_of_one_piece_is_read_in_one_go() -> None:
+    concatenated = bytes.fromhex("050003 2a0201")
+    assert decode_inbound(b"n\xe3o", 3) == ("não", "latin1")
+    assert decode_inbound(b"a@", 0, "ascii") == ("a@", "ascii")
+    assert decode_inbound(concatenated + b"oi", 0, udhi=True) == ("oi", "gsm7")
+    assert decode_inbound(concatenated + b"\x00\xe3", 8, udhi=True) == ("ã", "ucs2")
+    assert decode_inbound(header(PORTUGUESE_PAIRS[0].elements) + b"\x1b\x7b", 0, udhi=True) == ("ã", "gsm7-pt")
+    assert decode_inbound(concatenated, 0, udhi=True) == decode_inbound(b"", 0, udhi=True) == ("", "gsm7")
+    assert decode_inbound(b"oi", 0, udhi=True) == ("oi", "gsm7")  # a header longer than the data is none
 
 
 # --- Several ---
