@@ -242,8 +242,9 @@ class RequestCarrier:
         await asyncio.Event().wait()
         return []
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Do nothing: nothing arrives here."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer nothing: nothing arrives here."""
+        return [True] * len(tokens)
 
     def _helping(self, now: float) -> float:
         """Return how many messages are worth a request under load."""
