@@ -88,6 +88,7 @@ def _web_settings(given: dict[str, Any]) -> WebSettings:
         credits=(given["credits"],) * 3,
         answer_delay=given["response_delay"],
         sending_delay=given["receipt_delay"],
+        step_delay=given["receipt_delay"],
         mult_form=MultForm(given["mult_form"]),
         out_of_date=not given["before_2020"],
         ledger_path=given["ledger"],
@@ -96,6 +97,7 @@ def _web_settings(given: dict[str, Any]) -> WebSettings:
 
 async def _serve(smsc_settings: SmscSettings, web_settings: WebSettings) -> None:
     stop = asyncio.Event()
+    app.on_signals(stop.set)  # before anybody can know that we listen
     async with AsyncExitStack() as stack:
         smsc = Smsc(smsc_settings)
         await smsc.start()
@@ -106,5 +108,4 @@ async def _serve(smsc_settings: SmscSettings, web_settings: WebSettings) -> None
         await web.start()
         for line in web.told:
             click.echo(f"sandbox {line}")
-        app.on_signals(stop.set)
         await stop.wait()
