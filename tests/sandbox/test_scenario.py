@@ -1,5 +1,7 @@
 """The magic numbers: each row of the table of `interfaces.md` is a sentence here."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.provider.dlr import DlrCode
@@ -21,6 +23,7 @@ from gateway.sandbox.scenario import (
 )
 from gateway.sandbox_command import HELP
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sandbox.md"
 DELIVERED = PlannedReceipt(DlrCode.DELIVERED)
 
 
@@ -179,3 +182,8 @@ def test_every_number_is_explained_by_the_help_of_the_command() -> None:
     special |= {f"2{digits:03d}" for digits in range(1000) if to(f"2{digits:03d}") != ORDINARY}
     assert {digits for digits in special if digits not in HELP} == set()
     assert {digits for digits in special if f"`{digits}`" not in (scenario.__doc__ or "")} == set()
+
+
+def test_the_documentation_has_the_table_of_the_numbers() -> None:
+    table = [line for line in (scenario.__doc__ or "").splitlines() if line.startswith("|")]
+    assert "\n".join(table) in DOCUMENT.read_text(encoding="utf-8")
