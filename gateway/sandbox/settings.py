@@ -90,7 +90,8 @@ class WebSettings:
     slow_answer: float = 5.0  # of the magic number 2015
     silence: float = 600.0  # of 2001: the longest that a request is left open
     max_url_bytes: int = 65536
-    sending_delay: float = 0.05  # that a message waits, and can be cancelled, before its first call-back, and between those of one message
+    sending_delay: float = 0.05  # that a message waits, and can be cancelled, before its first call-back
+    step_delay: float = 0.05  # between the call-backs of one message
     sending_spread: float = 0.0  # a random time up to this is added
     callback_url: str = ""  # "" = no call-backs
     reply_url: str = ""  # "" = the same
