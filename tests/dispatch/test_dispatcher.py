@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.dispatcher import CLAIM_LIMIT, Dispatcher
@@ -47,6 +48,7 @@ class Paper:
         self.name = name
         self.state = CarrierState.READY
         self.window = credit
+        self.probing = False  # admits messages although it is suspended
         self.ready_to_cancel = True
         self.submitted: list[Message] = []
         self.cancelled: list[CancelOrder] = []
@@ -58,7 +60,8 @@ class Paper:
         self._changed = asyncio.Event()
 
     def credit(self) -> int:
-        return self.window - self.unanswered if self.state in (CarrierState.READY, CarrierState.THROTTLED) else 0
+        usable = self.state in (CarrierState.READY, CarrierState.THROTTLED) or self.probing
+        return self.window - self.unanswered if usable else 0
 
     async def wait_credit(self) -> None:
         while self.credit() <= 0:
@@ -68,6 +71,11 @@ class Paper:
     def become(self, state: CarrierState) -> None:
         self.state = state
         self._changed.set()
+
+    def probe(self) -> None:
+        """Ask for one message while suspended."""
+        self.probing = True
+        self.widen(1)
 
     def widen(self, credit: int) -> None:
         self.window = credit
@@ -401,6 +409,66 @@ async def test_a_carrier_that_was_down_while_the_other_was_too_is_not_waited_for
     await bench.queue("a")
     bench.http.become(CarrierState.READY)
     await bench.sends(bench.http, "a")
+
+
+async def test_a_suspended_carrier_is_tried_with_one_message_while_the_other_goes_on(bench: Bench) -> None:
+    bench.smpp.become(CarrierState.SUSPENDED)
+    bench.start()
+    await bench.look()
+    bench.monotonic += 30.0
+    bench.http.widen(2)
+    await bench.queue("a", "b")
+    await bench.sends(bench.http, "a", "b")
+    await bench.queue("c", "d")
+    bench.smpp.probe()
+    await bench.sends(bench.smpp, "c")
+    bench.smpp.answer(bench.smpp.submitted[0], Deferred("code 93", Scope.CARRIER))
+    bench.smpp.probing = False
+    bench.http.widen(10)
+    await bench.sends(bench.http, "a", "b", "c", "d")
+
+
+async def test_a_suspended_carrier_is_tried_with_nothing_that_a_better_one_can_take(bench: Bench) -> None:
+    bench.http.become(CarrierState.SUSPENDED)
+    bench.http.probe()
+    bench.smpp.widen(0)
+    bench.start()
+    await bench.queue("a")
+    await bench.look()
+    assert bench.http.submitted == []
+
+
+async def test_every_switch_is_counted_once_and_logged_once(bench: Bench) -> None:
+    with capture_logs() as entries:
+        bench.start()
+        await bench.look()
+        bench.smpp.become(CarrierState.DOWN)
+        await bench.look()
+        bench.monotonic += 30.0
+        await bench.queue("a", "b", "c")
+        await bench.sends(bench.http, "a", "b", "c")
+        bench.smpp.become(CarrierState.READY)
+        await bench.queue("d")
+        await bench.sends(bench.smpp, "d")
+    switches = [(entry["instead_of"], entry["carrier"]) for entry in entries if entry["event"] == "carrier switch"]
+    assert switches == [("smpp", "http"), ("http", "smpp")]
+    for name in BOTH:
+        assert bench.metrics.carrier_switches.labels(name)._value.get() == 1
+
+
+async def test_messages_without_credits_wait_as_long_as_the_carrier_says_and_never_run_out_of_attempts(bench: Bench) -> None:
+    await bench.queue("a")
+    bench.start()
+    for number in range(1, 4):
+        await bench.sends(bench.smpp, *["a"] * number)
+        assert bench.smpp.submitted[-1].deferrals == 0
+        bench.smpp.answer(bench.smpp.submitted[-1], Deferred("code 97", Scope.KIND, 60.0, 97))
+        await bench.settled()
+        assert (await bench.journal.tick(bench.now + 59.9)).woken == 0
+        bench.now += 60.0
+        assert (await bench.journal.tick(bench.now)).woken == 1
+        bench.bells.ring()
+    await bench.sends(bench.smpp, "a", "a", "a", "a")
 
 
 async def test_a_message_that_only_one_carrier_can_carry_waits_for_it(bench: Bench) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch.retry import RetryPolicy, decide
+from gateway.dispatch.retry import Decision, RetryPolicy, decide
 from gateway.message import Deferred, InDoubt, Outcome, Reason, Rejected, Scope, Submitted
 
 POLICY = RetryPolicy(retry_min=5, retry_max=600, max_attempts=4)
@@ -48,6 +48,13 @@ def test_a_short_wait_that_the_provider_asks_for_does_not_shorten_ours() -> None
 
 def test_what_the_provider_asks_for_is_waited_for() -> None:
     assert decide(Deferred("x", Scope.MESSAGE, retry_after=50.0), 0, POLICY, 100.0, 0.0).retry_at == 150.0
+
+
+def test_no_credits_are_waited_for_as_long_as_the_carrier_says_and_count_for_nothing() -> None:
+    outcome = Deferred("code 97", Scope.KIND, 60.0, 97)
+    for deferrals in (0, 3, 1000):
+        assert decide(outcome, deferrals, POLICY, 100.0, 1.0) == Decision(outcome, 160.0)
+    assert decide(Deferred("x", Scope.KIND), 0, RetryPolicy(5, 600, 20), 100.0, 1.0).retry_at == 105.0
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0.1, 100), st.floats(1, 1000))

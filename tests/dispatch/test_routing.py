@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch.routing import Health, chosen, routes_of, subsets
+from gateway.dispatch.routing import Health, chosen, probing, routes_of, subsets
 
 UP = Health(usable=True)
 
@@ -52,6 +52,15 @@ def test_a_message_that_only_one_carrier_can_carry_waits_for_it() -> None:
 def test_a_carrier_that_is_not_configured_any_more_is_skipped() -> None:
     assert chosen(("gone", "smpp"), {"smpp": UP}, 0.0, 30.0) == "smpp"
     assert chosen(("gone",), {"smpp": UP}, 0.0, 30.0) is None
+
+
+def test_a_suspended_carrier_that_wants_a_message_to_try_with_gets_what_would_be_its_own() -> None:
+    routes = [("smpp", "http"), ("http",)]
+    health = {"smpp": down(0.0), "http": UP}
+    assert routes_of("smpp", routes, probing("smpp", health), 60.0, 30.0) == [("smpp", "http")]
+    assert routes_of("http", routes, health, 60.0, 30.0) == routes, "and the other one goes on"
+    health = {"smpp": UP, "http": down(0.0)}
+    assert routes_of("http", [("smpp", "http")], probing("http", health), 60.0, 30.0) == []
 
 
 def test_subsets_keep_the_order_of_preference() -> None:
