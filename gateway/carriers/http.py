@@ -18,7 +18,7 @@ import aiohttp
 
 from gateway.carriers.base import Prepared
 from gateway.carriers.gathering import Fit, gather
-from gateway.carriers.http_client import Exchange, Fetched, fetch, open_session
+from gateway.carriers.http_client import OK, Exchange, Fetched, fetch, open_session
 from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
 from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
@@ -48,7 +48,6 @@ from gateway.provider.http import (
 from gateway.provider.parsing import parse
 from gateway.provider.results import ResultClass
 
-OK = 200
 _DELIMITER = len("%3B")
 
 

@@ -27,6 +27,7 @@ import gateway
 
 KEEP_ALIVE = 3.0  # s that an idle connection is kept: Apache's 5 s is the shortest common limit of servers
 BODY_LIMIT = 1 << 20
+OK = 200
 
 
 class Fetched(NamedTuple):

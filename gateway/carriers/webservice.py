@@ -26,7 +26,7 @@ from lxml import etree
 
 from gateway.carriers.base import Prepared
 from gateway.carriers.gathering import Fit, gather
-from gateway.carriers.http_client import NeverWritten, Unanswered, open_session, post
+from gateway.carriers.http_client import OK, Fetched, NeverWritten, Unanswered, open_session, post
 from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
 from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
@@ -91,23 +91,23 @@ class SoapClient:
         return called
 
     async def _call(self, session: aiohttp.ClientSession, request: provider.Request, name: str) -> Called:
-        envelope = self._binding.create_message(name, **provider.arguments(request, self._user))
+        envelope = self._client.create_message(self._client.service, name, **provider.arguments(request, self._user))
         body = etree.tostring(envelope, encoding="utf-8", xml_declaration=True)
         action = self._binding.get(name).soapaction
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
         exchange = await post(session, self._settings.url, body, headers, self._settings.timeout)
         if isinstance(exchange, NeverWritten | Unanswered):
             return exchange
-        result = self._read(name, exchange.status, exchange.body)
+        result = self._read(name, exchange)
         return result if isinstance(result, Fault | Unread) else provider.parse(request.OPERATION, result)
 
-    def _read(self, name: str, status: int, body: bytes) -> str | Fault | Unread | None:
+    def _read(self, name: str, fetched: Fetched) -> str | Fault | Unread | None:
         """Return what the method returned. Total: any bytes are a result, a fault or unread."""
-        strange = Unread(f"HTTP status {status}" if status != 200 else "the answer cannot be read")
-        if not _has_content(body):
+        strange = Unread(f"HTTP status {fetched.status}" if fetched.status != OK else "the answer cannot be read")
+        if not _has_content(fetched.body):
             return strange
         try:
-            result = self._binding.process_reply(self._client, self._binding.get(name), _Reply(status, body))
+            result = self._binding.process_reply(self._client, self._binding.get(name), _Reply(fetched))
         except zeep.exceptions.Fault as fault:
             code = str(fault.code or "").rpartition(":")[2]
             return Fault(code, str(fault.message or "")) if code else strange
@@ -119,8 +119,8 @@ class SoapClient:
 class _Reply:
     """An answer, as zeep wants to see it."""
 
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status_code, self.content = status, body
+    def __init__(self, fetched: Fetched) -> None:
+        self.status_code, self.content = fetched
         self.headers: dict[str, str] = {}
         self.encoding = "utf-8"
 

@@ -77,7 +77,12 @@ class Rig:
         answers: list[Answer | CancelAnswer] = []
         async with asyncio.timeout(2 * DEADLINE):
             while len(answers) < number:
-                answers += await self.carrier.outcomes()
+                taking = asyncio.ensure_future(self.carrier.outcomes())
+                await asyncio.wait({taking, self._task}, return_when=asyncio.FIRST_COMPLETED)
+                if not taking.done():
+                    taking.cancel()
+                    self._task.result()
+                answers += await taking
         assert len(answers) == number
         return answers
 
