@@ -186,7 +186,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     label: str | None = None
     normalise: bool = False
     metadata: dict[str, str] = {}
-    parts: int = 1  # the most that any of its carriers makes of it
+    parts_by: dict[str, int] = {}  # how many parts those carriers make of it that need more than one
     response_topic: str | None = None
     correlation: bytes | None = None
     # Filled in by a claim.
@@ -194,7 +194,8 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     attempt: int = 0  # 1, 2, 3, ...: attempts opened so far
     deferrals: int = 0  # how many attempts ended in Deferred(scope=MESSAGE)
     possible_duplicate: bool = False  # an earlier copy is in doubt
-    part: int = 1  # the one to send now, 1 to parts: each part is an attempt of its own
+    part: int = 1  # the one to send now: each part is an attempt of its own
+    parts: int = 1  # that the claiming carrier makes of it
     concatenation: int | None = None  # 16-bit reference that joins the parts at the phone
 
     @property

@@ -85,7 +85,7 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
         "routes": list(message.routes),
         "received_at": message.received_at,
         "priority": message.priority,
-        "parts": message.parts if progress is None else progress.parts or message.parts,
+        "parts": 1 if progress is None else progress.parts,
         "parts_sent": None if progress is None else progress.done,  # of one of several parts
         "kind": message.kind,
         "metadata": message.metadata,

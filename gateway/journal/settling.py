@@ -12,7 +12,7 @@ from gateway.journal.doubt import deadline, has_doubt
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.parking import apply_parked
 from gateway.journal.proving import apply_parked_for
-from gateway.journal.records import Progress, Record, instant
+from gateway.journal.records import Record, instant
 from gateway.journal.reporting import parts_of
 from gateway.journal.taking import accept, record_parts
 from gateway.journal.transaction import Transaction, count
@@ -129,8 +129,6 @@ def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Def
 def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InDoubt, now: float, report: Report) -> None:
     carrier = settlement.carrier
     record.last_error = outcome.detail
-    if record.progress is not None and settlement.answer.parts > 1:  # after a restart only the guess of `parts` is known
-        record.progress = Progress(record.progress.concatenation, record.progress.done, settlement.answer.parts)
     values = (settlement.answer.at, record.row, record.attempt)
     tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
     count(report, "messages", carrier, "in_doubt")
