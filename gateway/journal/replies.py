@@ -186,11 +186,12 @@ def _tell(
 ) -> None:
     number = tx.loose()
     record = _answered_by(tx, reply)
+    carrier = reply.carrier or (record.carrier if record is not None else None) or ""
     event = ReplyEvent(
         event_id=event_id("-", "reply", number),
         time=instant(now),
         instance=tx.policies.instance,
-        carrier=reply.carrier,
+        carrier=carrier,
         from_=reply.sender,
         to=reply.to,
         text=reply.text,
@@ -202,7 +203,7 @@ def _tell(
         possible_duplicate=possible_duplicate,
     )
     tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "" if record is None else record.source, now), None, None)
-    count(report, "replies", reply.carrier, "true" if complete else "false")
+    count(report, "replies", carrier, "true" if complete else "false")
 
 
 def _answered_by(tx: Transaction, reply: Reply) -> Record | None:
