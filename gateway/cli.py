@@ -21,7 +21,7 @@ import click
 import msgspec
 
 import gateway
-from gateway import app, config, control, demo, logs, printing, producer, schema
+from gateway import app, config, control, demo, logs, printing, producer, schema, texting
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
@@ -274,6 +274,9 @@ def _show_event_json(event: dict[str, Any]) -> None:
 def _show_event(event: dict[str, Any]) -> None:
     told = event.get("state") or event.get("reason") or event.get("carrier") or ""
     click.echo(f"{event['time']} {event['type']:<13} {told}{'  (final)' if event['final'] else ''}")
+
+
+main.add_command(texting.text_command)
 
 
 # --- The queue interface ----------------------------------------------------------------------------------------------------------

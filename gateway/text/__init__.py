@@ -14,7 +14,8 @@ from gateway.text.encodings import (
     TextTooLongError,
     WantedEncoding,
 )
-from gateway.text.onepart import EncodedText, choose, decode_inbound, encode
+from gateway.text.inbound import decode_inbound
+from gateway.text.onepart import EncodedText, choose, encode
 from gateway.text.segment import TextPart
 
 __all__ = [

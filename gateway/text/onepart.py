@@ -1,25 +1,8 @@
-"""The text of one message: what `gateway.text.compose` and `gateway.text.inbound` replace. To be deleted once no caller is left.
-
-Sending takes two steps, both pure: `choose` picks the encoding, `encode` makes the octets and checks that they fit one message.
-
-What `data_coding` 0 means is the SMSC's affair (SMPP 3.4 s5.2.19), so `default_alphabet` tells it, a setting of the carrier. It decides how
-each encoding travels:
-
-| encoding | what the handset gets | gsm0338           | latin1                    | ascii                    | limit           |
-| gsm7     | 7-bit characters      | 0, GSM octets     | 0, Latin-1 octets         | 0, ASCII octets          | 160 septets     |
-| latin1   | 8-bit characters      | 3, Latin-1 octets | 0, Latin-1 octets         | 3, Latin-1 octets        | 140 octets      |
-| ucs2     | UTF-16                | 8, UTF-16BE       | 8, UTF-16BE               | 8, UTF-16BE              | 70 UTF-16 units |
-
-`gsm7` text is counted in septets of GSM 03.38 whatever its octets on the wire are, since that is what the SMSC makes of it for the radio.
-It may go as `gsm7` only where both GSM 03.38 and the SMSC's default alphabet hold every character: € is in GSM 03.38 but not in Latin-1,
-the grave accent ` is in ASCII but not in GSM 03.38. What fails that goes as Latin-1 or UCS2 under its own data_coding, never as a '?'.
-
-Known limits: one message only, no packed septets, no national language tables.
-"""
+"""The text of one message, by the two steps that `gateway.text.compose` replaces. To be deleted once no caller is left."""
 
 from typing import NamedTuple, assert_never
 
-from gateway.text import gsm0338, inbound
+from gateway.text import gsm0338
 from gateway.text.encodings import (
     DATA_CODING_DEFAULT,
     DATA_CODING_LATIN1,
@@ -31,7 +14,6 @@ from gateway.text.encodings import (
     TextTooLongError,
     WantedEncoding,
 )
-from gateway.text.udh import split_header
 
 GSM7_LIMIT = 160  # septets in 140 octets. 3GPP TS 23.040 s9.2.3.16
 LATIN1_LIMIT = 140  # octets
@@ -130,13 +112,3 @@ def _encode_strictly(text: str, codec: str) -> bytes:
     except UnicodeEncodeError:
         lacking = tuple(sorted(character for character in set(text) if not _holds(codec, character)))
         raise NotEncodableError(lacking) from None
-
-
-def decode_inbound(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm0338", *, udhi: bool = False) -> tuple[str, str]:
-    """Decode a reply into its text and the name of its encoding: gsm7, ascii, latin1, ucs2, or binary (the text is then base64).
-
-    Every input has a result. With `udhi` the user data header is skipped, unless its length exceeds the data. Octets above 0x7F prove that
-    data said to be GSM or ASCII is neither: it is read as Latin-1, and named so.
-    """
-    header, text = split_header(data) if udhi else (None, data)
-    return inbound.decode([(text, inbound.coding(data_coding & 0xFF, default_alphabet, {}, header))])

@@ -15,12 +15,8 @@ from typing import NamedTuple
 
 from gateway.text.encodings import Encoding, TextTooLongError
 from gateway.text.graphemes import last_cut
-from gateway.text.onepart import (
-    EncodedText,
-    choose,
-    decode_inbound,
-    encode,
-)
+from gateway.text.inbound import decode_inbound
+from gateway.text.onepart import EncodedText, choose, encode
 from gateway.text.septets import ESCAPE
 
 __all__ = [

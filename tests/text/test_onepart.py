@@ -1,7 +1,5 @@
 """Choosing an encoding, making the octets of one short_message, and decoding replies."""
 
-import base64
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,76 +161,3 @@ def test_a_wanted_gsm7_always_finds_a_way_for_gsm_text(text: str, alphabet: Defa
     wanted: WantedEncoding = "gsm7"
     encoded = encode(text, choose(text, wanted, default_alphabet=alphabet), alphabet)
     assert decode_inbound(encoded.octets, encoded.data_coding, alphabet)[0] == text
-
-
-@pytest.mark.parametrize(
-    ("octets", "data_coding", "alphabet", "decoded"),
-    [
-        (b"a\x00\x1b\x65", 0, "gsm0338", ("a@€", "gsm7")),
-        (b"n\xe3o", 0, "latin1", ("não", "latin1")),
-        (b"nao", 0, "ascii", ("nao", "ascii")),
-        (b"a@b", 1, "gsm0338", ("a@b", "ascii")),
-        (b"n\xe3o", 3, "gsm0338", ("não", "latin1")),
-        (bytes.fromhex("006e00e3006f"), 8, "gsm0338", ("não", "ucs2")),
-        (b"\x00\xff", 4, "gsm0338", ("AP8=", "binary")),
-        (b"\x00\xff", 2, "gsm0338", ("AP8=", "binary")),
-        (b"\x00", 0x10, "gsm0338", ("@", "gsm7")),  # class 0
-        (b"\x00", 0x14, "gsm0338", ("AA==", "binary")),
-        (b"\x00\xe3", 0x18, "gsm0338", ("ã", "ucs2")),
-        (b"\x00", 0x1C, "gsm0338", ("@", "gsm7")),  # reserved alphabet
-        (b"\x00", 0x20, "gsm0338", ("AA==", "binary")),  # compressed
-        (b"\x00\xe3", 0x48, "gsm0338", ("ã", "ucs2")),  # marked for deletion
-        (b"\x00", 0xC8, "gsm0338", ("@", "gsm7")),  # message waiting
-        (b"\x00", 0xD0, "gsm0338", ("@", "gsm7")),
-        (b"\x00\xe3", 0xE0, "gsm0338", ("ã", "ucs2")),
-        (b"\x00", 0xF1, "gsm0338", ("@", "gsm7")),
-        (b"\x00", 0xF5, "gsm0338", ("AA==", "binary")),
-        (b"\x00", 0x99, "gsm0338", ("@", "gsm7")),  # reserved
-        (b"\x00", 7, "gsm0338", ("@", "gsm7")),  # Hebrew: not read here
-    ],
-)
-def test_a_reply_is_decoded_by_its_data_coding(
-    octets: bytes, data_coding: int, alphabet: DefaultAlphabet, decoded: tuple[str, str]
-) -> None:
-    assert decode_inbound(octets, data_coding, alphabet) == decoded
-
-
-@pytest.mark.parametrize(("data_coding", "alphabet"), [(0, "gsm0338"), (0, "ascii"), (1, "gsm0338")])
-def test_octets_that_cannot_be_gsm_or_ascii_are_read_and_named_as_latin1(data_coding: int, alphabet: DefaultAlphabet) -> None:
-    assert decode_inbound(b"n\xe3o", data_coding, alphabet) == ("não", "latin1")
-
-
-def test_ucs2_of_odd_length_keeps_what_is_whole() -> None:
-    assert decode_inbound(b"\x00a\x00", 8) == ("a\ufffd", "ucs2")
-
-
-def test_ucs2_keeps_a_lone_surrogate_from_breaking_the_text() -> None:
-    assert decode_inbound(bytes.fromhex("0061 d83d 0062"), 8) == ("a\ufffdb", "ucs2")
-
-
-def test_ucs2_is_read_little_endian_only_where_a_byte_order_mark_says_so() -> None:
-    assert decode_inbound(bytes.fromhex("fffe 6100"), 8) == ("a", "ucs2")
-    assert decode_inbound(bytes.fromhex("feff 0061"), 8) == ("a", "ucs2")
-    assert decode_inbound(bytes.fromhex("6100"), 8) == ("愀", "ucs2")
-
-
-def test_a_user_data_header_is_skipped() -> None:
-    header = bytes.fromhex("050003 2a0201")
-    assert decode_inbound(header + b"oi", 0, udhi=True) == ("oi", "gsm7")
-    assert decode_inbound(header + b"\x00\xe3", 8, udhi=True) == ("ã", "ucs2")
-    assert decode_inbound(header, 0, udhi=True) == ("", "gsm7")
-    assert decode_inbound(b"", 0, udhi=True) == ("", "gsm7")
-
-
-def test_a_user_data_header_longer_than_the_data_is_kept_as_text() -> None:
-    assert decode_inbound(b"oi", 0, udhi=True) == ("oi", "gsm7")
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.binary(max_size=300), st.integers(-1, 300), any_alphabet, st.booleans())
-def test_any_octets_under_any_data_coding_decode(octets: bytes, data_coding: int, alphabet: DefaultAlphabet, udhi: bool) -> None:
-    text, encoding = decode_inbound(octets, data_coding, alphabet, udhi=udhi)
-    assert encoding in {"gsm7", "ascii", "latin1", "ucs2", "binary"}
-    text.encode()  # no lone surrogate: an event can hold it
-    if encoding == "binary":
-        assert octets.endswith(base64.b64decode(text))
