@@ -109,15 +109,17 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
     """Remember a reply, or part of one, as not answered yet; return what is known of the same."""
     digest = _digest(reply)
     known = tx.one("SELECT session, at, told, answered FROM heard WHERE digest = ?", (digest,))
-    past = _Past() if known is None else _past(reply, known, now)
+    past = _Past() if known is None else _past(tx, reply, known, now)
     tx.run(_HEAR, (digest, reply.session, now, past.told))
     tx.run("DELETE FROM heard WHERE row = last_insert_rowid() - ?", (HEARD,))
     return past
 
 
-def _past(reply: Reply, known: tuple[object, ...], now: float) -> _Past:
+def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) -> _Past:
     session, at, told, was_answered = known
     assert isinstance(at, float)
+    if was_answered and now - at > tx.policies.reply_timeout:
+        return _Past()  # by now its phone may well use the reference again
     same_breath = session is not None and session == reply.session and now - at < SAME_BREATH
     return _Past(repeated=not was_answered and not same_breath, told=bool(told))
 
