@@ -390,7 +390,9 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True):
     text: str = ""
     encoding: str = ""
     fragment: Fragment | None = None
-    session: int | None = None  # of the connection that it came by: the provider repeats there what another left unanswered
+    session: int | None = None  # the connection that it came by: what one leaves unanswered comes again by another
+    answers: str = ""  # message_id of what it answers, where a call-back tells
+    surrogate: int | None = None  # our number of what it answers, likewise
 
 
 # --- What consumers are told ------------------------------------------------------------------------------------------------------

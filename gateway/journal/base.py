@@ -4,9 +4,10 @@ Every operation is put on one FIFO when it is called, before the returned awaita
 stage that calls `settle` and then `match` knows that the response is settled before the receipt. The awaitable ends after the commit, so
 whatever is acknowledged after it cannot be lost.
 
-While the journal cannot commit (disk full, busy) it keeps the operations in order and tries again: `available` is False meanwhile. Only
-`match` gives up, after the `patience` it is called with, and raises JournalUnavailableError, since a carrier that waits for its answer can
-be asked to come again. A failed fsync raises JournalBrokenError from every operation and from `broken()`: the process must end.
+While the journal cannot commit (disk full, busy) it keeps the operations in order and tries again: `available` is False meanwhile. Two give
+up after the `patience` they are called with, and raise JournalUnavailableError: `match`, since a carrier that waits for its answer can be
+asked to come again, and `answered`, which nothing depends on. A failed fsync raises JournalBrokenError from every operation and from
+`broken()`: the process must end.
 """
 
 import asyncio

@@ -109,15 +109,17 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
     """Remember a reply, or part of one, as not answered yet; return what is known of the same."""
     digest = _digest(reply)
     known = tx.one("SELECT session, at, told, answered FROM heard WHERE digest = ?", (digest,))
-    past = _Past() if known is None else _past(reply, known, now)
+    past = _Past() if known is None else _past(tx, reply, known, now)
     tx.run(_HEAR, (digest, reply.session, now, past.told))
     tx.run("DELETE FROM heard WHERE row = last_insert_rowid() - ?", (HEARD,))
     return past
 
 
-def _past(reply: Reply, known: tuple[object, ...], now: float) -> _Past:
+def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) -> _Past:
     session, at, told, was_answered = known
     assert isinstance(at, float)
+    if was_answered and now - at > tx.policies.reply_timeout:
+        return _Past()  # by now its phone may well use the reference again
     same_breath = session is not None and session == reply.session and now - at < SAME_BREATH
     return _Past(repeated=not was_answered and not same_breath, told=bool(told))
 
@@ -186,11 +188,12 @@ def _tell(
 ) -> None:
     number = tx.loose()
     record = _answered_by(tx, reply)
+    carrier = reply.carrier or (record.carrier if record is not None else None) or ""
     event = ReplyEvent(
         event_id=event_id("-", "reply", number),
         time=instant(now),
         instance=tx.policies.instance,
-        carrier=reply.carrier,
+        carrier=carrier,
         from_=reply.sender,
         to=reply.to,
         text=reply.text,
@@ -202,7 +205,7 @@ def _tell(
         possible_duplicate=possible_duplicate,
     )
     tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "" if record is None else record.source, now), None, None)
-    count(report, "replies", reply.carrier, "true" if complete else "false")
+    count(report, "replies", carrier, "true" if complete else "false")
 
 
 def _answered_by(tx: Transaction, reply: Reply) -> Record | None:
