@@ -371,6 +371,8 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True):
     received_at: float
     parts: int = 1
     complete: bool = True
+    answers: str = ""  # message_id of what it answers, where a call-back tells
+    surrogate: int | None = None  # our number of what it answers, likewise
 
 
 # --- What consumers are told ------------------------------------------------------------------------------------------------------

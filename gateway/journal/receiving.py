@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from gateway.journal import callbacks
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, keys, rule, same_destination, tail
 from gateway.journal.records import PART_COLUMNS, Part, instant, pack, unpack_receipt
@@ -21,7 +22,7 @@ _INSERT = "INSERT INTO receipt (row, carrier, key, destination, parked_at, body)
 def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Report:
     """Take receipts and replies in order."""
     report = Report()
-    found = _look_up(tx, [item for item in items if isinstance(item, Receipt)])
+    found = _look_up(tx, [item for item in items if isinstance(item, Receipt) and item.carrier])
     for item in items:
         if isinstance(item, Receipt):
             _receive(tx, item, found, now, report)
@@ -42,6 +43,10 @@ def _look_up(tx: Transaction, receipts: list[Receipt]) -> Found:
 
 
 def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, report: Report) -> None:
+    if not receipt.carrier:
+        if not callbacks.receive(tx, receipt, now, report):
+            _park(tx, receipt, now)
+        return
     found = _find(tx, receipt, looked_up) if receipt.message_id else None
     if found is None:
         if prove(tx, receipt, Match.REFERENCE, now, report):
@@ -109,18 +114,21 @@ def _same(one: Receipt, other: Receipt) -> bool:
 
 def _reply(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
     number = tx.loose()
+    answered = callbacks.answered(tx, reply)
     event = ReplyEvent(
         event_id=event_id("-", "reply", number),
         time=instant(now),
         instance=tx.policies.instance,
-        carrier=reply.carrier,
+        carrier=reply.carrier or (answered.carrier if answered is not None and answered.carrier else ""),
         from_=reply.sender,
         to=reply.to,
         text=reply.text,
         encoding=reply.encoding,
         received_at=instant(reply.received_at),
+        in_reply_to=None if answered is None else answered.id,
         parts=reply.parts,
         complete=reply.complete,
     )
-    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "", now), None, None)
-    count(report, "replies", reply.carrier, "true" if reply.complete else "false")
+    source = "" if answered is None else answered.source
+    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, source, now), None, None)
+    count(report, "replies", event.carrier, "true" if reply.complete else "false")

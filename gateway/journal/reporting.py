@@ -6,6 +6,8 @@ part has a final code; its own is then the first that is not "delivered", and th
 
 from collections.abc import Iterable
 
+import msgspec
+
 from gateway.journal.base import Match, Report
 from gateway.journal.doubt import suspect
 from gateway.journal.matching import recorded_keys, tail
@@ -100,15 +102,20 @@ def parts_of(tx: Transaction, record: Record) -> list[Part]:
     return [Part(*row) for row in rows]  # type: ignore[arg-type] # in the order of PART_COLUMNS
 
 
+def of_carrier(receipt: Receipt, carrier: str) -> Receipt:
+    """Return a receipt as one of the carrier by which its message went: a call-back names none."""
+    return receipt if receipt.carrier else msgspec.structs.replace(receipt, carrier=carrier)
+
+
 def apply_parked(tx: Transaction, record: Record, parts: Iterable[Part], carrier: str, now: float, report: Report) -> None:
     """Apply the receipts that came before what they are about was recorded."""
     form = tx.policies.message_id_formats.get(carrier, "auto")
     for part in parts:
         keys = recorded_keys(part.message_id, form)
-        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier = ? ORDER BY row"  # noqa: S608
+        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier IN (?, '') ORDER BY row"  # noqa: S608
         for row, body in tx.all(query, (*keys, carrier)):
-            _unpark(tx, row)
-            apply(tx, record, part, unpack_receipt(body), Match.PARKED, now, report)  # type: ignore[arg-type] # a BLOB
+            unpark(tx, row)
+            apply(tx, record, part, of_carrier(unpack_receipt(body), carrier), Match.PARKED, now, report)  # type: ignore[arg-type] # a BLOB
 
 
 def apply_parked_for(tx: Transaction, destination: str, carrier: str, now: float, report: Report) -> None:
@@ -118,10 +125,11 @@ def apply_parked_for(tx: Transaction, destination: str, carrier: str, now: float
     ):
         receipt = unpack_receipt(body)  # type: ignore[arg-type] # a BLOB
         if prove(tx, receipt, Match.PARKED, now, report, parked=row):  # type: ignore[arg-type] # an INTEGER
-            _unpark(tx, row)
+            unpark(tx, row)
 
 
-def _unpark(tx: Transaction, row: object) -> None:
+def unpark(tx: Transaction, row: object) -> None:
+    """Forget a receipt that found its message."""
     tx.memory.parked -= tx.run("DELETE FROM receipt WHERE row = ?", (row,))
 
 

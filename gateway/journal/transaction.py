@@ -48,6 +48,7 @@ class Policies:
     refused_limit: int = 100_000
     tombstone: float = 300.0
     message_id_formats: Mapping[str, MessageIdFormat] = field(default_factory=dict)
+    surrogates: frozenset[str] = frozenset()  # carriers that tell the provider our number of a message
 
 
 @dataclass(slots=True)
