@@ -19,6 +19,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 MAX_QUERY = 8192  # octets: a reply of 600 characters, percent-encoded twice over
+MAX_FORWARDED = 512  # characters of X-Forwarded-For: some ten proxies
 BURST = 1.0  # s of the rate that may come at once
 
 _WORD = re.compile(r"[A-Za-z0-9._~-]{1,32}")
@@ -53,7 +54,8 @@ class Guard:
 
     def refusal(self, head: Head, now: float) -> int | None:
         """Return the HTTP status that refuses a request; None where it may be read."""
-        if not self._allowed(head.peer, tuple(head.forwarded)) or not self._is_ours(head.path):
+        forwarded = ",".join(head.forwarded)
+        if len(forwarded) > MAX_FORWARDED or not self._allowed(head.peer, forwarded) or not self._is_ours(head.path):
             return 404
         if head.method != "GET":
             return 405
@@ -68,20 +70,19 @@ class Guard:
         # Compared in constant time, whatever the word is.
         return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token) and _WORD.fullmatch(word) is not None
 
-    def _is_allowed(self, peer: str, forwarded: tuple[str, ...]) -> bool:
+    def _is_allowed(self, peer: str, forwarded: str) -> bool:
         if not self._allow:
             return True
         caller = self._caller(peer, forwarded)
         return caller is not None and any(caller in network for network in self._allow)
 
-    def _caller(self, peer: str, forwarded: tuple[str, ...]) -> _Address | None:
+    def _caller(self, peer: str, forwarded: str) -> _Address | None:
         """Return who calls: walk back from the connection as long as proxies are trusted. None where an address cannot be read."""
-        chain = [*",".join(forwarded).split(","), peer] if forwarded else [peer]
-        caller = None
-        for text in reversed(chain):
-            caller = _address(text)
+        caller = _address(peer)
+        for text in reversed(forwarded.split(",")) if forwarded else ():
             if caller is None or not any(caller in network for network in self._proxies):
-                return caller
+                break
+            caller = _address(text)
         return caller
 
     def _admit(self, now: float) -> bool:

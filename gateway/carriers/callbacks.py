@@ -29,7 +29,8 @@ from gateway.metrics import Metrics
 
 NAME = "call-backs"  # no carrier's name has a space, or stands in its way
 PATIENCE = 60.0  # s that a call-back waits for the journal before it is answered 503
-MAX_LINE = 65536  # octets that are read of a request line or a header; what is too long but fits is refused by the guard
+MAX_LINE = 16384  # octets that are read of a request line; the guard refuses less
+MAX_FIELD, MAX_FIELDS = 4096, 64  # octets of a header, and headers
 CLOSE_TIMEOUT = 2.0
 
 _TEXTS = {
@@ -221,7 +222,8 @@ class _Server(web.Server):
             keepalive_timeout=self._limits.keep_alive,
             lingering_time=0.0,
             max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
         )
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:

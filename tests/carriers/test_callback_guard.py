@@ -95,6 +95,8 @@ PROXIES = ("127.0.0.0/8", "10.0.0.0/8", "::1/128")
         ("127.0.0.1", ("[2001:db8::7]:443",), True),
         ("127.0.0.1", ("203.0.113.7, unknown",), False),
         ("127.0.0.1", ("",), False),
+        ("127.0.0.1", ("203.0.113.7, 10.1.2.3, 10.1.2.4",), True),
+        ("127.0.0.1", (f"{'10.1.2.3,' * 100} 203.0.113.7",), False),  # too long to be read
     ],
 )
 def test_the_caller_is_the_rightmost_address_that_is_no_trusted_proxy(peer: str, forwarded: tuple[str, ...], passes: bool) -> None:

@@ -319,7 +319,7 @@ async def test_a_body_is_413_and_is_not_waited_for(rig: Rig) -> None:
     assert rig.items == []
 
 
-@pytest.mark.parametrize("length", [8193, MAX_LINE + 100])
+@pytest.mark.parametrize("length", [8193, MAX_LINE + 100, 100_000])
 async def test_a_query_that_is_too_long_is_414(rig: Rig, length: int) -> None:
     assert await rig.get("x" * length) == (414, b"URI Too Long\n")
 
