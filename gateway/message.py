@@ -48,6 +48,7 @@ class Trigger(StrEnum):
     FINAL_RECEIPT = "final_receipt"
     RECEIPT_DEADLINE = "receipt_deadline"
     EXPIRE = "expire"
+    INCOMPLETE = "incomplete"  # some parts have left, and the time of the others is over
     CANCELLED = "cancelled"
     CANCEL_FAILED = "cancel_failed"
     HOLD = "hold"
@@ -128,6 +129,10 @@ TRANSITIONS: Mapping[tuple[QueueState, Trigger], Transition] = {
     # A final state is sticky, but "unknown" yields, and what comes later is still told (`late`).
     (_Q.DONE, _T.FINAL_RECEIPT): Transition(_Q.DONE, _E.RECEIPT),
     (_Q.DONE, _T.CANCEL_FAILED): Transition(_Q.DONE, _E.CANCEL_FAILED),
+    # A message of which some parts have left, and whose time is over before the others could.
+    (_Q.QUEUED, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
+    (_Q.DEFERRED, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
+    (_Q.HELD, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
     # What has not left expires, is cancelled and is held here.
     (_Q.SCHEDULED, _T.EXPIRE): Transition(_Q.DONE, _E.EXPIRED),
     (_Q.QUEUED, _T.EXPIRE): Transition(_Q.DONE, _E.EXPIRED),
@@ -267,9 +272,9 @@ class Scope(Enum):
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The provider took it: one id a part."""
+    """The provider took it."""
 
-    message_ids: tuple[str, ...]
+    message_ids: tuple[str, ...]  # what it calls the part that was submitted; none where it gave no id
     encoding: str = ""
     under_review: bool = False
     replaced: dict[str, str] = {}  # what transliteration replaced: character -> what went instead

@@ -5,7 +5,7 @@ and acknowledges it once it is committed. No exception stands for an expected fa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -25,8 +25,9 @@ class CarrierState(StrEnum):
 class Prepared:
     """A message as this carrier will send it."""
 
-    parts: tuple[object, ...]  # the carrier's own; their number is what credit is counted in
+    parts: tuple[object, ...]  # the carrier's own; `submit` sends the one that `Message.part` names
     encoding: str
+    replaced: dict[str, str] = field(default_factory=dict)  # what transliteration replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Carrier(Reporter, Protocol):
         ...
 
     def credit(self) -> int:
-        """How many parts window and rate admit now."""
+        """How many messages, of each one part, window and rate admit now."""
         ...
 
     async def wait_credit(self) -> None:
@@ -80,7 +81,7 @@ class Carrier(Reporter, Protocol):
         ...
 
     def submit(self, batch: Sequence[tuple[Message, Prepared]]) -> None:
-        """Write to the socket. Each message comes back in outcomes() once, and once more should its answer come late."""
+        """Write each message's part whose turn it is. Each comes back in outcomes() once, and once more should its answer come late."""
         ...
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:

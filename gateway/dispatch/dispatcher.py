@@ -19,7 +19,7 @@ from gateway.journal.base import Bells, Journal, Report, Settlement
 from gateway.message import Answer, CancelAnswer, Message, Rejected
 from gateway.metrics import Metrics
 
-CLAIM_LIMIT = 500  # parts a claim
+CLAIM_LIMIT = 500  # messages a claim: of each its next part
 UNDER_WAY = 64  # settlements whose commit is awaited
 IDLE_CHECK = 1.0  # s: how often a waiting carrier looks whether routing has changed
 CANCEL_BATCH = 50
@@ -127,7 +127,7 @@ class Dispatcher:
         carrier.submit(batch)
         now = self._clock()
         latency = self._metrics.submit_latency.labels(carrier.name)
-        for message, _ in batch:
+        for message in (message for message, _ in batch if message.part == 1):
             latency.observe(max(0.0, now - max(message.received_at, message.schedule_at or 0.0)))
         if refused:
             await self._reports.put(self._put(refused, carrier.name))
@@ -168,7 +168,7 @@ class Dispatcher:
         deferrals = message.deferrals if message else 0
         outcome, retry_at, counts = decide(answer.outcome, deferrals, self._retry, self._clock(), self._jitter())
         answer = answer if outcome is answer.outcome else msgspec.structs.replace(answer, outcome=outcome)
-        return Settlement(answer, carrier, message.parts if message else 1, retry_at, counts)
+        return Settlement(answer, carrier, retry_at, counts)
 
     async def _report(self) -> None:
         while True:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, rule, same_destination, tail
+from gateway.journal.parking import apply_parked, of_carrier, unpark
 from gateway.journal.records import PART_COLUMNS, Part, Record, part_row, unpack_receipt
-from gateway.journal.reporting import apply, apply_parked, of_carrier, parts_of, unpark
+from gateway.journal.reporting import apply, parts_of
 from gateway.journal.transaction import Transaction, count
 from gateway.message import QueueState, Receipt, Reply, surrogate_of
 
@@ -45,7 +46,7 @@ def receive(tx: Transaction, receipt: Receipt, now: float, report: Report) -> bo
     if found is not None:
         carrier, part = found
         record = tx.record(part.message)
-        if record is None or record.state is QueueState.ACTIVE:
+        if record is None or _must_wait(record):
             return False
         apply(tx, record, part, of_carrier(receipt, carrier), rule(part.message_id, receipt.message_id), now, report)
         return True
@@ -65,7 +66,7 @@ def answered(tx: Transaction, reply: Reply) -> Record | None:
 
 def catch_up(tx: Transaction, record: Record, now: float, report: Report) -> None:
     """Apply the call-backs that came with our number before the answer was settled."""
-    if record.carrier not in tx.policies.surrogates or record.state is QueueState.ACTIVE:
+    if record.carrier not in tx.policies.surrogates or _must_wait(record):
         return
     caught = False
     for row, body in tx.all(_PARKED, (tail(record.message.to),)):
@@ -76,6 +77,11 @@ def catch_up(tx: Transaction, record: Record, now: float, report: Report) -> Non
             caught = True
     if caught:
         _apply_parked(tx, record, now, report)
+
+
+def _must_wait(record: Record) -> bool:
+    """Say whether what is reported of a message is kept until its present attempt is settled, or all its parts are."""
+    return record.state is QueueState.ACTIVE or (record.begun and record.state is not QueueState.DONE)
 
 
 def _apply_parked(tx: Transaction, record: Record, now: float, report: Report) -> None:
@@ -113,6 +119,7 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
     if copy.doubtful:
         tx.resolve_doubt(record.row, copy.attempt)
         count(report, "in_doubt", copy.carrier, "reference")
+    record.progress = None  # such carriers send a message whole
     part = _part(tx, record, copy, receipt.message_id)
     apply(tx, record, part, of_carrier(receipt, copy.carrier), match, now, report)
     return True
@@ -121,7 +128,7 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
 def _copy(tx: Transaction, record: Record, receipt: Receipt) -> _Copy | None:
     """Choose the oldest copy in doubt; else the last one, unless it says that what we send again anyway has failed."""
     named = tx.policies.surrogates
-    if record.state is QueueState.ACTIVE or not record.attempt:
+    if _must_wait(record) or not record.attempt:
         return None
     for n, carrier, opened_at in tx.all(_DOUBTFUL, (record.row,)) if tx.memory.doubts else ():
         if carrier in named and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
@@ -142,7 +149,7 @@ def _left_at(tx: Transaction, record: Record) -> float:
 
 
 def _part(tx: Transaction, record: Record, copy: _Copy, message_id: str) -> Part:
-    """Return what is recorded of a copy; else record the id, if there is one. Such carriers send a message whole."""
+    """Return what is recorded of a copy; else record the id, if there is one."""
     tx.flush()
     row = part_row(record.row, copy.attempt, 1)
     known = tx.one(f"SELECT {PART_COLUMNS} FROM part WHERE row = ?", (row,))  # noqa: S608 - our own columns

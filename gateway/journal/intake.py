@@ -67,7 +67,9 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
 def _remember(tx: Transaction, messages: list[Message], rows: list[tuple[Any, ...]]) -> None:
     for message, (row, source, id, state, _, route, parts, due_at, expires_at, body) in zip(messages, rows, strict=True):
         tx.remember(
-            Record(row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, body, message)
+            Record(
+                row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, None, body, message
+            )
         )
 
 
@@ -168,7 +170,7 @@ def _cancel(tx: Transaction, cancel: Cancel, now: float, report: Report) -> None
     record = tx.record_by_id(cancel.source, cancel.id)
     if record is None:
         tx.memory.tombstones += tx.run("INSERT INTO tombstone VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (cancel.source, cancel.id, now))
-    elif record.state in _WAITING:
+    elif record.state in _WAITING and not record.begun:
         cancel_waiting(tx, record, now, report)
     elif record.state is QueueState.DONE:
         _too_late(tx, record, now)

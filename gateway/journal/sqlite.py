@@ -117,7 +117,7 @@ class SqliteJournal:
         return self._submit(lambda tx: intake.append(tx, items, now))
 
     def claim(self, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> Awaitable[list[Message]]:
-        """Open an attempt by `carrier` for messages QUEUED on one of `routes`, at most `limit` parts; priority first, then arrival."""
+        """Open an attempt by `carrier` for the next part of at most `limit` messages QUEUED on one of `routes`: priority, then arrival."""
         # Nobody would submit what a claim opened after its caller was gone.
         return self._submit(lambda tx: claiming.claim(tx, carrier, routes, limit, now), optional=True)
 

@@ -26,6 +26,7 @@ from gateway.journal.records import (
     Part,
     Record,
     instant,
+    unpack_progress,
     update_values,
 )
 from gateway.message import AnyEvent, EventType, InDoubtPolicy, QueueState, Trigger, advance, event_id
@@ -158,6 +159,7 @@ class Transaction:
         if record is None:
             record = Record(*row)  # type: ignore[arg-type] # in the order of COLUMNS
             record.state = STATES[record.state]
+            record.progress = unpack_progress(row[-2])  # type: ignore[arg-type] # a BLOB
             self._records[record.row] = record
         return record
 

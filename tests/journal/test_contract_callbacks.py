@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.base import Report
-from gateway.message import Deferred, InDoubt, Message, Outcome, Reply, Scope, Submitted, surrogate_of
+from gateway.journal.base import Report, Settlement
+from gateway.message import Answer, Deferred, InDoubt, Message, Outcome, Reply, Scope, Submitted, surrogate_of
 
 MD5 = "0f6e2f7b2a1f9c7d5e4b3a2918070605"
 OTHER = "a3c1d2e4f5061728394a5b6c7d8e9f00"
@@ -223,6 +223,30 @@ async def test_numbers_of_journals_that_count_beyond_32_bits_still_name_the_newe
     assert message.surrogate == surrogate_of(message.row) < message.row
     await call_back(bench, MD5, 2, surrogate=message.surrogate)
     assert await bench.types("a") == ["in_doubt", "receipt"]
+
+
+# --- Several parts ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_back_for_a_part_waits_until_all_parts_are_sent(bench: Any) -> None:
+    await bench.queue("a", parts=2)
+    for number in (1, 2):
+        (message,) = await bench.claim()
+        await bench.journal.settle(
+            [Settlement(Answer(message.row, message.attempt, Submitted((f"{MD5}{number}",)), bench.now, part=number, parts=2), "smpp")],
+            bench.now,
+        )
+        await call_back(bench, f"{MD5}1")
+    await call_back(bench, f"{MD5}2")
+    assert await receipts(bench) == [(2, True, False), (2, True, True)]
+    assert bench.journal.stats().parked == 0
+
+
+async def test_a_text_that_would_be_of_parts_by_smpp_is_whole_by_http(bench: Any, unanswered: InDoubt) -> None:
+    message = await by_http(bench, unanswered, parts=3)
+    await call_back(bench, MD5, 1, surrogate=message.surrogate)
+    await call_back(bench, MD5, 2)
+    assert await receipts(bench) == [(1, True, False), (2, True, True)]
 
 
 # --- Replies ----------------------------------------------------------------------------------------------------------------------

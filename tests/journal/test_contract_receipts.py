@@ -143,7 +143,7 @@ async def test_a_response_settled_before_its_receipt_in_one_go_needs_no_parking(
 
 
 async def test_a_message_of_parts_ends_when_all_are_final(bench: Any) -> None:
-    await bench.send("a", Submitted(("1", "2", "3")), parts=3)
+    await bench.send_parts("1", "2", "3")
     for id, code in (("3", 2), ("1", 1), ("1", 5), ("3", 2), ("2", 2)):
         await bench.receive(id, code)
     events = [event for event in await bench.events() if event["type"] == "receipt"]
@@ -154,7 +154,7 @@ async def test_a_message_of_parts_ends_when_all_are_final(bench: Any) -> None:
 
 
 async def test_parts_all_delivered_are_delivered(bench: Any) -> None:
-    await bench.send("a", Submitted(("1", "2")), parts=2)
+    await bench.send_parts("1", "2")
     await bench.receive("1")
     await bench.receive("2")
     assert (await bench.events())[-1]["state"] == "delivered"

@@ -84,7 +84,7 @@ class Walk:
             source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
             received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
             schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
-            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 1, 2)),
+            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 2, 3)),
             response_topic=dice.choice((None, "answer/here")),
         )  # fmt: skip
 
@@ -100,10 +100,11 @@ class Walk:
     def settlement(self, message: Message) -> Settlement:
         outcome = self.outcome(message)
         retry_at = self.now + 10 if self.random.random() < 0.5 else None
-        return Settlement(Answer(message.row, message.attempt, outcome, self.now), "smpp", message.parts, retry_at, counts=True)
+        answer = Answer(message.row, message.attempt, outcome, self.now, part=message.part, parts=message.parts)
+        return Settlement(answer, "smpp", retry_at, counts=True)
 
     def outcome(self, message: Message) -> Outcome:
-        ids = tuple(f"{message.row:x}.{message.attempt}.{part}" for part in range(message.parts))
+        ids = (f"{message.row:x}.{message.attempt}.{message.part}",)
         self.message_ids += ids
         outcomes: list[Outcome] = [
             Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"),
@@ -164,7 +165,8 @@ class Walk:
         await self.journal.release(Selection(state="held"))
         await self.journal.recover(self.now)
         for message in self.claimed:
-            await self.journal.settle([Settlement(Answer(message.row, message.attempt, InDoubt("gone"), self.now), "smpp")], self.now)
+            answer = Answer(message.row, message.attempt, InDoubt("gone"), self.now, part=message.part, parts=message.parts)
+            await self.journal.settle([Settlement(answer, "smpp")], self.now)
         for _ in range(8):
             self.now += 300
             await self.journal.tick(self.now)
