@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from lives import GATEWAY_CORE, OTHER_CORES, Bench, Failure, free_port, listens, wait_for, work_folder
+from lives import GATEWAY_CORE, OTHER_CORES, Bench, Failure, free_port, listens, run, wait_for
 
 from gateway.journal.base import Settlement
 from gateway.journal.sqlite import Policies, SqliteJournal
@@ -86,9 +86,9 @@ def _message(number: int, now: float) -> Message:
     )
 
 
-def measure(bench: Bench, options: argparse.Namespace) -> list[tuple[str, str]]:
+def measure(bench: Bench) -> list[tuple[str, str]]:
     """Run wrk against the gateway; return the rows of the table."""
-    port = free_port()
+    options, port = bench.options, free_port()
     with (bench.folder / "gateway.toml").open("a", encoding="utf-8") as settings:
         settings.write(SECTION.format(port=port, token=TOKEN))
     (bench.folder / "state").mkdir()
@@ -155,23 +155,6 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def main() -> int:
-    """Run, and print the table."""
-    options = parse()
-    with work_folder(options.folder) as folder:
-        bench = Bench(options, folder.resolve())
-        try:
-            rows = measure(bench, options)
-        except Failure as failure:
-            print(failure, file=sys.stderr)  # a command line program
-            return 1
-        finally:
-            bench.stop()
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    options = parse()
+    sys.exit(run(options, measure))

@@ -1,7 +1,7 @@
 """The composition root: from a configuration to running parts, and back down in order.
 
 Start: journal (lock, migrations, recovery of open attempts) before the broker is touched; then carriers, stages, listeners, broker.
-Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind, and the
+Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind, then the
 listener for call-backs answer what it holds; settle; answer what carriers reported; publish the outbox; say "down" and disconnect; close
 the journal. Every step has a deadline: what is not done by then is in the journal, and the next start goes on from there.
 """
@@ -173,8 +173,9 @@ class App:
         self.admin.draining = True
         await self.broker.stop_taking(CLOSE_TIMEOUT)
         self.dispatcher.stop_feeding()
-        leaving = [carrier.stop(DRAIN_TIMEOUT) for carrier in self.carriers.values()]
-        await asyncio.gather(*leaving, *([] if self.callbacks is None else [self.callbacks.stop(DRAIN_TIMEOUT)]))
+        await asyncio.gather(*(carrier.stop(DRAIN_TIMEOUT) for carrier in self.carriers.values()))
+        if self.callbacks is not None:  # as late as can be: who finds nobody listening may not call again
+            await self.callbacks.stop(CLOSE_TIMEOUT)
         await _within(CLOSE_TIMEOUT, _until(lambda: self.dispatcher.idle and self.receipts.idle))
         tasks["ingest"].cancel()
         await _within(DRAIN_TIMEOUT, self.publish.drained())

@@ -60,6 +60,15 @@ async def _sent(run: Stack, number: int = 1) -> list[str]:
     return ids
 
 
+async def _held(run: Stack, provider: Provider, id: str) -> tuple[sqlite3.Connection, asyncio.Task[int]]:
+    """Keep the journal busy until the connection is closed, and call back meanwhile."""
+    holder = sqlite3.connect(run.state_dir / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    asked = asyncio.create_task(provider.dlr(run, id, 2))
+    await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0, 30)
+    return holder, asked
+
+
 async def test_status_and_dlr_are_told_once_each_however_often_and_in_whatever_order_they_come(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     ordered, failed, disordered = await _sent(run, 3)
@@ -125,10 +134,7 @@ async def test_what_was_answered_200_survives_a_kill_and_what_was_not_may_come_a
 async def test_a_journal_that_is_busy_holds_the_request_and_nothing_is_told_before(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     (id,) = await _sent(run)
-    holder = sqlite3.connect(run.state_dir / "journal.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    asked = asyncio.create_task(provider.dlr(run, id, 2))
-    await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0, 30)
+    holder, asked = await _held(run, provider, id)
     assert not asked.done()
     holder.close()
     assert await asked == 200
@@ -139,10 +145,7 @@ async def test_a_journal_that_is_busy_holds_the_request_and_nothing_is_told_befo
 async def test_a_gateway_that_leaves_while_its_journal_is_busy_says_503_and_the_call_back_may_come_again(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     (id,) = await _sent(run)
-    holder = sqlite3.connect(run.state_dir / "journal.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    asked = asyncio.create_task(provider.dlr(run, id, 2))
-    await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0, 30)
+    holder, asked = await _held(run, provider, id)
     stopping = asyncio.create_task(run.gateway.stop(120))
     assert await asked == 503
     holder.close()
