@@ -25,6 +25,7 @@ from gateway.carriers.base import Arrival
 from gateway.carriers.callback_guard import Guard, Head
 from gateway.carriers.callback_inbound import CallbackReader
 from gateway.carriers.mailbox import Mailbox
+from gateway.message import Receipt, Reply
 from gateway.metrics import Metrics
 
 NAME = "call-backs"  # no carrier's name has a space, or stands in its way
@@ -79,7 +80,7 @@ class Callbacks:
         self._listen, self._guard, self._reader, self._metrics, self._clock = listen, guard, reader, metrics, clock
         self._limits = limits
         self._arrivals: Mailbox[Arrival] = Mailbox()
-        self._held: set[asyncio.Future[bool]] = set()  # requests that wait for their commit
+        self._held: set[_Held] = set()  # requests that wait for their commit
         self._draining = False
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
@@ -100,7 +101,7 @@ class Callbacks:
             return
         await self._site.stop()
         if self._held:
-            await asyncio.wait(self._held, timeout=timeout)
+            await asyncio.wait([held.committed for held in self._held], timeout=timeout)
         self.acknowledge(list(self._held), committed=False)
         await self._runner.cleanup()
         self._site = None
@@ -109,13 +110,12 @@ class Callbacks:
         """Wait for the next call-backs, in order of arrival."""
         return await self._arrivals.take()
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Answer the requests that wait: 200, or 503 where the journal could not commit."""
-        waiting = [token for token in tokens if isinstance(token, asyncio.Future) and not token.done()]
-        for token in waiting:
-            token.set_result(committed)
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer the requests that wait: 200, or 503 where the journal could not commit. Return which callers are still there."""
+        waiting = sum(isinstance(token, _Held) and not token.committed.done() for token in tokens)
         if waiting and not committed:
-            log.error("call-backs refused: the journal could not commit, and the provider may not call again", number=len(waiting))
+            log.error("call-backs refused: the journal could not commit, and the provider may not call again", number=waiting)
+        return [isinstance(token, _Held) and token.answer(committed) for token in tokens]
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         head = _head(request)
@@ -127,28 +127,44 @@ class Callbacks:
             self._count("other", "refused")
             return _Answer(503)
         reading = self._reader.read(head.query, self._clock())
-        if reading.item is not None and not await self._committed(reading.item):
+        if reading.item is not None and not await self._committed(request, reading.item):
             self._count(reading.kind, "refused")
             return _Answer(503)
         self._count(reading.kind, "ok" if reading.valid else "invalid")
         return _Answer(200)
 
-    async def _committed(self, item: Any) -> bool:
+    async def _committed(self, request: web.BaseRequest, item: Receipt | Reply) -> bool:
         """Hand a receipt or a reply to the stage, and wait for the commit."""
-        token: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._held.add(token)
-        self._arrivals.put([Arrival(item, token)])
+        held = _Held(request, asyncio.get_running_loop().create_future())
+        self._held.add(held)
+        self._arrivals.put([Arrival(item, held)])
         try:
             async with asyncio.timeout(self._limits.held):
-                return await token
+                return await held.committed
         except TimeoutError:
             log.error("a call-back refused: nothing answered for it, and the provider may not call again")  # noqa: TRY400 - no traceback
             return False
         finally:
-            self._held.discard(token)
+            self._held.discard(held)
 
     def _count(self, kind: str, result: str) -> None:
         self._metrics.callbacks.labels(kind, result).inc()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A request that waits for its commit: the token of what it reported."""
+
+    request: web.BaseRequest
+    committed: asyncio.Future[bool]
+
+    def answer(self, committed: bool) -> bool:
+        """Let it be answered; return whether its caller is still there."""
+        if self.committed.done():
+            return False
+        self.committed.set_result(committed)
+        transport = self.request.transport
+        return transport is not None and not transport.is_closing()
 
 
 def _head(request: web.BaseRequest) -> Head:

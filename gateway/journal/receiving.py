@@ -1,17 +1,17 @@
-"""The match operation: a receipt finds its message, or is parked; a reply is published."""
+"""The match operation: a receipt finds its message, or is parked; a reply is told by `replies`."""
 
 import json
 from collections.abc import Sequence
 
-from gateway.journal import callbacks
+from gateway.journal import callbacks, replies
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, keys, rule, same_destination
 from gateway.journal.parking import park
 from gateway.journal.proving import Proof, prove
-from gateway.journal.records import PART_COLUMNS, Part, instant
+from gateway.journal.records import PART_COLUMNS, Part
 from gateway.journal.reporting import apply
-from gateway.journal.transaction import Transaction, count
-from gateway.message import EventType, QueueState, Receipt, Reply, ReplyEvent, event_id
+from gateway.journal.transaction import Transaction
+from gateway.message import QueueState, Receipt, Reply
 
 Found = dict[tuple[str, str], list[Part]]  # by carrier and key
 
@@ -28,7 +28,7 @@ def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Repo
         if isinstance(item, Receipt):
             _receive(tx, item, found, now, report)
         else:
-            _reply(tx, item, now, report)
+            replies.take(tx, item, now, report)
     tx.finish()
     return report
 
@@ -89,25 +89,3 @@ def _choose(tx: Transaction, found: list[tuple[Match, Part]], receipt: Receipt) 
         return here, learnt[receipt.carrier, how], -_ORDER[how], part.submitted_at
 
     return max(found, key=merit, default=None)
-
-
-def _reply(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
-    number = tx.loose()
-    answered = callbacks.answered(tx, reply)
-    event = ReplyEvent(
-        event_id=event_id("-", "reply", number),
-        time=instant(now),
-        instance=tx.policies.instance,
-        carrier=reply.carrier or (answered.carrier if answered is not None and answered.carrier else ""),
-        from_=reply.sender,
-        to=reply.to,
-        text=reply.text,
-        encoding=reply.encoding,
-        received_at=instant(reply.received_at),
-        in_reply_to=None if answered is None else answered.id,
-        parts=reply.parts,
-        complete=reply.complete,
-    )
-    source = "" if answered is None else answered.source
-    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, source, now), None, None)
-    count(report, "replies", event.carrier, "true" if reply.complete else "false")

@@ -274,3 +274,11 @@ async def test_a_reply_to_nothing_that_we_sent_is_published_all_the_same(bench: 
     assert counted(report, "replies", "", "true") == 1
     (event,) = await bench.events()
     assert (event["type"], event["in_reply_to"], event["carrier"]) == ("reply", None, "")
+
+
+async def test_a_reply_that_comes_again_since_its_answer_was_lost_says_so(bench: Any) -> None:
+    for _ in range(2):
+        await bench.journal.match([reply()], bench.now, 5.0)
+    await bench.journal.answered([reply()], 5.0)
+    await bench.journal.match([reply()], bench.now, 5.0)
+    assert [event["possible_duplicate"] for event in await bench.events()] == [False, True, False]
