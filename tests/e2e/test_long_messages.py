@@ -28,8 +28,9 @@ SCRIPTED = {"refused": "6661", "throttled": "6662", "dropped": "6663", "silent":
 class ReadingSmsc(Smsc):
     """Keeps every PDU that it takes, and treats the second part of some messages its own way."""
 
-    def __init__(self, port: int, ledger: Any) -> None:
-        super().__init__(SmscSettings(port=port, password=SMPP_PASSWORD, ledger_path=ledger, receipt_delay=0.0))
+    def __init__(self, port: int, ledger: Any, response_delay: float) -> None:
+        settings = SmscSettings(port=port, password=SMPP_PASSWORD, ledger_path=ledger, receipt_delay=0.0, response_delay=response_delay)
+        super().__init__(settings)
         self.pdus: dict[str, list[SubmitSm | DataSm]] = defaultdict(list)
         self.tries: dict[str, int] = defaultdict(int)
 
@@ -87,9 +88,9 @@ async def run(stack: MakeStack) -> AsyncIterator[Run]:
     """A gateway with an SMPP account for each way of carrying long messages, all at one SMSC that reads what it takes."""
     smscs: list[ReadingSmsc] = []
 
-    async def make(**gateway: Any) -> tuple[Stack, ReadingSmsc]:
+    async def make(*, response_delay: float = 0.0, **gateway: Any) -> tuple[Stack, ReadingSmsc]:
         stand = await stack(start=False)
-        smscs.append(ReadingSmsc(stand.smpp_port, stand.ledger_path))
+        smscs.append(ReadingSmsc(stand.smpp_port, stand.ledger_path, response_delay))
         await smscs[-1].start()
         await stand.start_broker()
         base = {"kind": "smpp", "host": "127.0.0.1", "port": stand.smpp_port, "max_rate": 0.0}
@@ -164,7 +165,7 @@ async def test_a_part_in_the_middle_is_refused_throttled_dropped_or_never_answer
 
 @pytest.mark.fault
 async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_every_message_ends(run: Run) -> None:
-    stand, smsc = await run(in_doubt_deadline=3.0)
+    stand, smsc = await run(in_doubt_deadline=3.0, response_delay=0.2)  # a hundred parts a second: the kills come in between
     payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
     await stand.send(*payloads)
     for _ in range(3):
