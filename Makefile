@@ -38,11 +38,13 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-bench: tools  ## Measure: codec, texts, journal, whole lives
+bench: tools  ## Measure: codec, texts, journal, whole lives, call-backs
+	@scripts/setup.sh tools wrk
 	$(BIN)/python benchmarks/codec.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/lives.py $(BENCH)
+	$(BIN)/python benchmarks/callbacks.py
 
 lock: setup  ## Write requirements/*.txt anew
 	$(BIN)/pip -q install uv

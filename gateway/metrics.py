@@ -21,6 +21,8 @@ MATCHES = ("exact", "case", "zeros", "hex_decimal", "reference", "parked")
 WAYS = ("entered", "late_response", "receipt", "reference", "resubmitted", "deadline", "operator")
 CARRIER_STATES = ("ready", "throttled", "suspended", "down")
 RECONNECT_REASONS = ("connect", "lost", "unbound", "refused", "already_bound", "credentials", "timeout", "protocol")
+CALLBACK_KINDS = ("reply", "status", "dlr", "other")  # other: refused before it was read, or nothing that the manual knows
+CALLBACK_RESULTS = ("ok", "refused", "invalid")
 PUBACK_CLASSES = ("ok", "no_subscribers", "refused")
 COMMANDS = (
     *("bind_receiver", "bind_transmitter", "bind_transceiver", "outbind", "unbind", "submit_sm", "deliver_sm", "data_sm", "query_sm"),
@@ -59,7 +61,9 @@ class Metrics:
             "messages_total", "What became of attempts to send", [("carrier", ["", *carriers]), ("outcome", OUTCOMES)]
         )
         self.receipts = self._counter("receipts_total", "Delivery receipts applied", [*named, ("state", STATES), ("match", MATCHES)])
-        self.replies = self._counter("replies_total", "Messages from phones", [*named, ("complete", ("true", "false"))])
+        self.replies = self._counter(
+            "replies_total", "Messages from phones", [("carrier", ["", *carriers]), ("complete", ("true", "false"))]
+        )
         self.in_doubt = self._counter("in_doubt_total", "Ways into and out of doubt", [*named, ("way", WAYS)])
         self.duplicates = self._counter("duplicates_total", "Submissions with an id that was known", [])
         self.receipts_unmatched = self._gauge("receipts_unmatched", "Receipts that matched nothing when they came, since the start", [])
@@ -85,6 +89,7 @@ class Metrics:
         self.broker_connected = self._gauge("broker_connected", "Whether the broker session is up and subscribed", [])
         self.broker_reconnects = self._counter("broker_reconnects_total", "Broker connections lost or failed", [])
         self.broker_pubacks = self._counter("broker_pubacks_total", "PUBACKs by reason", [("reason", PUBACK_CLASSES)])
+        self.callbacks = self._counter("callbacks_total", "Call-backs answered", [("kind", CALLBACK_KINDS), ("result", CALLBACK_RESULTS)])
         self.clock_steps = self._counter("clock_steps_total", "Steps of the wall clock against the monotonic one", [])
         self.journal_commit = self._histogram("journal_commit_seconds", "Group commits", [], COMMIT_BUCKETS)
         self.journal_batch = self._histogram("journal_batch_rows", "Rows a group commit", [], ROW_BUCKETS)

@@ -10,8 +10,9 @@ content shows that a phone has begun to use its reference again: what was there 
 response never left is told all the same, since people say a word twice, but marked `possible_duplicate`. What is identical to a part of a
 reply that was told whole gathers apart from other parts: all of them again are such a reply once more; fewer tell nothing new, and go.
 
-A reply answers the last message that was sent to its number within `reply_window`: of those from the sender that the reply is addressed to,
-where any of the newest messages to that number is from it, else of all. The events go to the topic of that message's source.
+A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
+from the sender that the reply is addressed to, where any of the newest messages to that number is from it, else of all. The events go to
+the topic of that message's source.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.journal import callbacks
 from gateway.journal.base import Report
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import Record, instant, pack, unpack_reply
@@ -210,6 +212,9 @@ def _tell(
 
 def _answered_by(tx: Transaction, reply: Reply) -> Record | None:
     """Find the message that a reply answers."""
+    told = callbacks.answered(tx, reply)
+    if told is not None:
+        return told
     number = destination(reply.sender)
     if number is None:
         return None

@@ -6,6 +6,7 @@ counts where that copy is in doubt. A repeated answer finds no attempt any more 
 
 from collections.abc import Sequence
 
+from gateway.journal import callbacks
 from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.doubt import deadline, has_doubt
@@ -34,6 +35,8 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], now: float) -> Re
             _current(tx, record, settlement, now, report)
         else:
             _late(tx, record, settlement, now, report)
+        if tx.memory.parked:
+            callbacks.catch_up(tx, record, now, report)
     tx.finish()
     return report
 
@@ -50,6 +53,8 @@ def recover(tx: Transaction, now: float) -> Report:
         answer = Answer(row, n, InDoubt("restart"), now)  # type: ignore[arg-type]
         if record is not None and record.state is QueueState.ACTIVE:
             _current(tx, record, Settlement(answer, carrier), now, report)  # type: ignore[arg-type] # TEXT
+            if tx.memory.parked:
+                callbacks.catch_up(tx, record, now, report)
     tx.finish()
     return report
 
