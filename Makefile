@@ -41,6 +41,7 @@ imports: setup
 bench: tools  ## Measure: codec, journal, whole lives
 	$(BIN)/python benchmarks/codec.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/scrape.py
 	$(BIN)/python benchmarks/lives.py $(BENCH)
 
 lock: setup  ## Write requirements/*.txt anew
