@@ -51,6 +51,7 @@ lock: setup  ## Write requirements/*.txt anew
 
 docs: setup  ## Write the generated documents and the example configuration anew
 	$(BIN)/python -m gateway.schema
+	$(BIN)/python scripts/dashboard.py
 
 build: setup  ## Build the wheel
 	$(BIN)/hatchling build -t wheel
