@@ -14,6 +14,7 @@ setup:
 
 tools: setup
 	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl
+	@scripts/setup.sh promtool $(BIN)
 
 demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, live
 	@$(BIN)/mensageiro demo $(DEMO)
