@@ -313,6 +313,7 @@ def _dispatcher(config: Config, app: App) -> Dispatcher:
 def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJournal:
     gateway, journal = config.gateway, config.journal
     timeouts = [carrier.response_timeout if isinstance(carrier, Smpp) else carrier.timeout for carrier in config.carriers.values()]
+    smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
     policies = Policies(
         instance=gateway.instance,
         owner=gateway.instance,
@@ -322,7 +323,10 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
         lease=2 * max(timeouts) + LEASE_MARGIN,
         retention=journal.retention,
         text_retention=journal.text_retention,
-        message_id_formats={name: carrier.message_id_format for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)},
+        message_id_formats={name: carrier.message_id_format for name, carrier in smpp.items()},
+        reply_window=gateway.reply_window,
+        reply_timeout=gateway.reply_timeout,
+        senders={name: carrier.source_addr for name, carrier in smpp.items()},
     )
     return SqliteJournal(
         config.journal_path,

@@ -180,6 +180,9 @@ def _get(listen: str, target: str) -> dict[str, Any]:
 @click.option("--response-delay", default=0.0, show_default=True, help="Seconds.")
 @click.option("--receipt-delay", default=0.05, show_default=True, help="Seconds.")
 @click.option("--max-rate", default=0.0, show_default=True, help="Messages a second; above it ESME_RTHROTTLED. 0 = no limit.")
+@click.option(
+    "--reply-way", default="udh", show_default=True, type=click.Choice(["udh", "udh16", "sar"]), help="How a reply's parts are marked."
+)
 @click.option("--ledger", type=PathType, help="Append a JSON line for each message that it takes.")
 def sandbox_command(port: int, password_file: Path | None, ledger: Path | None, **options: Any) -> None:
     """Run a provider to try against; the last four digits of a destination choose what happens.

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from gateway.text.inbound import Coding
+
 Kind = Literal["common", "flash", "short_code", "short_code_flash"]
 EncodingWish = Literal["auto", "gsm7", "gsm7-pt", "latin1", "ucs2"]
 InDoubtPolicy = Literal["hold", "resubmit"]
@@ -360,17 +362,28 @@ class Receipt(msgspec.Struct, kw_only=True, frozen=True):
     raw: bytes = b""
 
 
+class Fragment(msgspec.Struct, frozen=True):
+    """One part of a reply that came in several: octets, since a phone may end a part in the middle of a character."""
+
+    kind: Literal["udh8", "udh16", "sar"]  # what the reference is: 8 bits, 16 bits, or of the sar_ TLVs
+    reference: int
+    total: int
+    number: int  # 1 to total
+    octets: bytes  # without user data header
+    coding: Coding
+
+
 class Reply(msgspec.Struct, kw_only=True, frozen=True):
-    """A mobile originated message (MO)."""
+    """A mobile originated message (MO): whole, with its text, or one part of it, whose text is read once the parts are joined."""
 
     carrier: str
     sender: str
     to: str | None
-    text: str
-    encoding: str
     received_at: float
-    parts: int = 1
-    complete: bool = True
+    text: str = ""
+    encoding: str = ""
+    fragment: Fragment | None = None
+    session: int | None = None  # of the connection that it came by: the provider repeats there what another left unanswered
 
 
 # --- What consumers are told ------------------------------------------------------------------------------------------------------

@@ -83,8 +83,8 @@ class Carrier(Protocol):
         """Wait for the next receipts and replies, in order of arrival."""
         ...
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Answer the provider: taken, or "try again later". Tokens of a dead session are ignored."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer the provider: taken, or "try again later". Return for each token whether there was a session left to say it in."""
         ...
 
     async def run(self) -> None:

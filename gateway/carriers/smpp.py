@@ -70,6 +70,7 @@ from gateway.smpp.session import (
     SessionEvent,
     Unbound,
 )
+from gateway.smpp.state import SessionState
 
 MAX_UNACKNOWLEDGED = 2000  # deliver_sm a session that wait for the stage
 STREAK = 10  # messages with a temporary refusal in a row that make it the SMSC's trouble
@@ -330,22 +331,25 @@ class SmppCarrier:
     def _on_request(self, connection: Connection, event: RequestReceived) -> None:
         pdu = cast("DeliverSm | DataSm", event.pdu)  # the session hands an ESME no other request
         self._pdus["in", pdu.command_id, _ROK] += 1
-        self._arrivals.add(Arrival(self._reader.read(pdu, self._clock()), (connection, pdu)))
+        self._arrivals.add(Arrival(self._reader.read(pdu, self._clock(), connection.number), (connection, pdu)))
         connection.unacknowledged += 1
         if connection.unacknowledged > MAX_UNACKNOWLEDGED and not connection.paused:
             connection.paused = True
             connection.stream.pause_reading()
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Answer deliver_sm and data_sm: ESME_ROK, or ESME_RX_T_APPN for "come again"."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer deliver_sm and data_sm: ESME_ROK, or ESME_RX_T_APPN for "come again". Return which sessions were there to be answered."""
         command_status = _ROK if committed else _LATER
+        answered: list[bool] = []
         for connection, pdu in cast("Sequence[tuple[Connection, Pdu]]", tokens):
+            answered.append(connection.stream.state is not SessionState.CLOSED)
             connection.stream.respond(pdu, command_status)
             connection.unacknowledged -= 1
             self._pdus["out", pdu.command_id | 0x80000000, command_status] += 1
             if connection.paused and connection.unacknowledged <= MAX_UNACKNOWLEDGED // 2:
                 connection.paused = False
                 connection.stream.resume_reading()
+        return answered
 
     # --- the sessions ---
 

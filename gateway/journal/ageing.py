@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.journal import replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.intake import unknown_cancel
@@ -32,6 +33,7 @@ def tick(tx: Transaction, now: float, *, expire: bool) -> Tick:
             for record in tx.records(_DUE, (state, now, STEP)):
                 end(tx, record, now, report)
         _tombstones(tx, now)
+        replies.expire(tx, now, report)
         _retention(tx, now)
     tx.finish()
     refresh_ages(tx)

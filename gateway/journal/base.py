@@ -173,7 +173,11 @@ class Journal(Protocol):
         ...
 
     def match(self, items: Sequence[Receipt | Reply], now: float, patience: float) -> Awaitable[Report]:
-        """Apply receipts to their messages or park them; publish replies. Raises JournalUnavailableError after `patience` s."""
+        """Apply receipts to their messages or park them; join and publish replies. Raises JournalUnavailableError after `patience` s."""
+        ...
+
+    def answered(self, replies: Sequence[Reply], patience: float) -> Awaitable[None]:
+        """Record that the provider was answered these replies: the same again is another one. Raises JournalUnavailableError."""
         ...
 
     def routes(self) -> Awaitable[list[tuple[str, ...]]]:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.journal.base import Report, encode_event
 from gateway.journal.doubt import back_to_doubt, has_doubt
+from gateway.journal.matching import destination
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, STATES, Record, instant, pack
 from gateway.journal.transaction import INSERT_MESSAGE, Transaction, count
 from gateway.message import (
@@ -52,9 +53,8 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
         state, due_at = _first_state(message, now)
         queue[state] += 1
         route = tx.route(message.routes)
-        rows.append(
-            (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at, pack(message))
-        )
+        fixed = (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at)
+        rows.append((*fixed, pack(message), destination(message.to)))
     if tx.run_many(INSERT_MESSAGE, rows) < len(rows):
         _repeated(tx, messages, first, now, report)
     else:
@@ -65,7 +65,7 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
 
 
 def _remember(tx: Transaction, messages: list[Message], rows: list[tuple[Any, ...]]) -> None:
-    for message, (row, source, id, state, _, route, parts, due_at, expires_at, body) in zip(messages, rows, strict=True):
+    for message, (row, source, id, state, _, route, parts, due_at, expires_at, body, _) in zip(messages, rows, strict=True):
         tx.remember(
             Record(row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, body, message)
         )

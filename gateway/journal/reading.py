@@ -149,6 +149,7 @@ def load_memory(connection: sqlite3.Connection) -> Memory:
         doubts=number("SELECT count(*) FROM attempt WHERE doubtful_since IS NOT NULL"),
         parked=number("SELECT count(*) FROM receipt"),
         refused=number("SELECT count(*) FROM refused"),
+        fragments=number("SELECT count(*) FROM fragment"),
         tombstones=number("SELECT count(*) FROM tombstone"),
         routes={tuple(json.loads(names)): route for route, names in connection.execute("SELECT id, names FROM route")},
     )

@@ -1,14 +1,15 @@
-"""The match operation: a receipt finds its message, or is parked; a reply is published."""
+"""The match operation: a receipt finds its message, or is parked; a reply is told by `replies`."""
 
 import json
 from collections.abc import Sequence
 
+from gateway.journal import replies
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, keys, rule, same_destination, tail
-from gateway.journal.records import PART_COLUMNS, Part, instant, pack, unpack_receipt
+from gateway.journal.records import PART_COLUMNS, Part, pack, unpack_receipt
 from gateway.journal.reporting import apply, prove
-from gateway.journal.transaction import Transaction, count
-from gateway.message import EventType, QueueState, Receipt, Reply, ReplyEvent, event_id
+from gateway.journal.transaction import Transaction
+from gateway.message import QueueState, Receipt, Reply
 
 Found = dict[tuple[str, str], list[Part]]  # by carrier and key
 
@@ -26,7 +27,7 @@ def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Repo
         if isinstance(item, Receipt):
             _receive(tx, item, found, now, report)
         else:
-            _reply(tx, item, now, report)
+            replies.take(tx, item, now, report)
     tx.finish()
     return report
 
@@ -105,22 +106,3 @@ def _park(tx: Transaction, receipt: Receipt, now: float) -> None:
 
 def _same(one: Receipt, other: Receipt) -> bool:
     return (one.raw, one.code, one.message_id) == (other.raw, other.code, other.message_id)
-
-
-def _reply(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
-    number = tx.loose()
-    event = ReplyEvent(
-        event_id=event_id("-", "reply", number),
-        time=instant(now),
-        instance=tx.policies.instance,
-        carrier=reply.carrier,
-        from_=reply.sender,
-        to=reply.to,
-        text=reply.text,
-        encoding=reply.encoding,
-        received_at=instant(reply.received_at),
-        parts=reply.parts,
-        complete=reply.complete,
-    )
-    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "", now), None, None)
-    count(report, "replies", reply.carrier, "true" if reply.complete else "false")

@@ -20,6 +20,7 @@ from gateway.message import (
     Receipt,
     ReceiptEvent,
     RejectedEvent,
+    Reply,
     ReplyEvent,
     rfc3339,
 )
@@ -44,6 +45,7 @@ EVENT_CLASSES: dict[EventType, type[AnyEvent]] = {
 _encoder = msgspec.msgpack.Encoder()
 _messages = msgspec.msgpack.Decoder(Message)
 _receipts = msgspec.msgpack.Decoder(Receipt)
+_replies = msgspec.msgpack.Decoder(Reply)
 
 COLUMNS = (
     "row, source, id, state, route, parts, due_at, expires_at, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, "
@@ -159,8 +161,8 @@ class Attempt(msgspec.Struct, gc=False):
 ATTEMPT_COLUMNS = "message, n, carrier, opened_at, doubtful_since"
 
 
-def pack(value: Message | Receipt) -> bytes:
-    """Write a message or a receipt for the journal."""
+def pack(value: Message | Receipt | Reply) -> bytes:
+    """Write a message, a receipt or a reply for the journal."""
     return _encoder.encode(value)
 
 
@@ -172,6 +174,11 @@ def unpack_message(body: bytes) -> Message:
 def unpack_receipt(body: bytes) -> Receipt:
     """Read a receipt that `pack` wrote."""
     return _receipts.decode(body)
+
+
+def unpack_reply(body: bytes) -> Reply:
+    """Read a reply that `pack` wrote."""
+    return _replies.decode(body)
 
 
 def instant(timestamp: float) -> str:

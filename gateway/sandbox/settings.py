@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+ReplyWay = Literal["udh", "udh16", "sar"]
+"""How the parts of a reply are marked: a user data header with an 8-bit or a 16-bit reference, or sar_ parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,7 @@ class SmscSettings:
     receipt_delay: float = 0.05  # before the first receipt, and between those of one message
     receipt_spread: float = 0.0  # a random time up to this is added
     max_unacked_receipts: int = 1000  # unanswered deliver_sm of one session
+    reply_way: ReplyWay = "udh"
     deliver_timeout: float = 30.0
     retry_delay: float = 1.0
     max_tries: int = 100

@@ -315,7 +315,7 @@ class Link:
         if isinstance(planned, PlannedReceipt):
             pdu = messages.receipt(delivery.message, planned, time.time())
         else:
-            pdu = messages.reply(delivery.message, planned)
+            pdu = messages.reply(delivery.message, planned, self._smsc.settings.reply_way)
         self.stream.send(pdu, delivery)
 
     def on_events(self, events: list[SessionEvent]) -> None:
