@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.journal import replies
+from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.intake import unknown_cancel
@@ -103,10 +103,6 @@ def _retention(tx: Transaction, now: float) -> None:
     _erase_refused(tx, now - tx.policies.text_retention)
 
 
-def _waiting(tx: Transaction) -> set[object]:
-    return {row for (row,) in tx.all("SELECT event FROM outbox")}
-
-
 def _erase_refused(tx: Transaction, before: float) -> None:
     last = _mark(tx, "refused_row", 0)
     rows = (
@@ -128,6 +124,8 @@ def _drop_parked(tx: Transaction, before: float) -> None:
 def _erase_texts(tx: Transaction, before: float) -> None:
     """Erase the text of messages that ended before that time; a mark in `meta` says how far this has come."""
     ended_at, last = _mark(tx, "text_ended_at", -1.0), _mark(tx, "text_row", 0)
+    if ended_at > before:  # the clock was set back: what ends now ends before the mark
+        ended_at, last = before, 0
     rows = tx.all(
         "SELECT row, due_at, body FROM message WHERE state = 8 AND (due_at, row) > (?, ?) AND due_at <= ? ORDER BY due_at, row LIMIT ?",
         (ended_at, last, before, STEP),
@@ -144,7 +142,7 @@ def _erase_replies(tx: Transaction, before: float) -> None:
     last = _mark(tx, "reply_row", LOOSE)
     sql = "SELECT row, type, payload FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?"
     found = tx.all(sql, (last, before, STEP))
-    waiting = _waiting(tx) if found else set()
+    waiting = outbox.waiting(tx) if found else set()
     for row, type, payload in found:
         if row in waiting:
             break
@@ -158,7 +156,7 @@ def _erase_replies(tx: Transaction, before: float) -> None:
 
 def _delete_messages(tx: Transaction, before: float) -> None:
     found = tx.all("SELECT row FROM message WHERE state = 8 AND due_at <= ? ORDER BY due_at LIMIT ?", (before, STEP))
-    held_back = {row >> MESSAGE_SHIFT for row in _waiting(tx) if isinstance(row, int) and row < LOOSE} if found else set()
+    held_back = {row >> MESSAGE_SHIFT for row in outbox.waiting(tx) if row < LOOSE} if found else set()
     rows = [row for (row,) in found if isinstance(row, int) and row not in held_back]
     if not rows:
         return
@@ -175,7 +173,7 @@ def _span(row: int, shift: int) -> tuple[int, int]:
 
 def _delete_loose(tx: Transaction, before: float) -> None:
     found = tx.all("SELECT row FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?", (LOOSE, before, STEP))
-    waiting = _waiting(tx) if found else set()
+    waiting = outbox.waiting(tx) if found else set()
     rows = [row for (row,) in found if isinstance(row, int) and row not in waiting]
     if not rows:
         return
