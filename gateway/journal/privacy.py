@@ -180,7 +180,16 @@ def _fragments(tx: Transaction, number: str, after: int, found: Forgotten) -> in
     parts = sum(is_number(unpack_reply(body).sender, number) for _, body in rows)  # type: ignore[arg-type] # a BLOB
     if parts:
         found.left.append(Left("fragments", str(parts), "they wait for the other parts of a reply"))
+    if len(rows) < SCANNED:
+        _forget_reference(tx, number)
     return _last(rows, SCANNED)
+
+
+def _forget_reference(tx: Transaction, number: str) -> None:
+    """Forget which concatenation reference the number was given last, unless messages to it are under way."""
+    kept = tx.one("SELECT 1 FROM sqlite_master WHERE name = 'concatenation'")  # since migration 0002
+    if kept and not _under_way(tx, number):
+        tx.run("DELETE FROM concatenation WHERE destination = ?", (int(number),))
 
 
 def _last(rows: list[tuple[object, ...]], limit: int) -> int | None:
