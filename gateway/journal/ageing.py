@@ -14,6 +14,7 @@ from gateway.journal.transaction import Transaction, count, placeholders
 from gateway.message import EventType, QueueState, ReplyEvent, Trigger
 
 STEP = 500  # rows of a kind
+CATCH_UP = 0.2  # s until the next step where one was not enough: 2,500 rows a second, a small part of the writer's time
 _OUTBOX_LOOKED_THROUGH = 10_000  # while more wait for the broker, nothing that may be waiting is deleted
 
 _DUE = "state = ? AND due_at <= ? ORDER BY due_at LIMIT ?"
@@ -34,10 +35,12 @@ def tick(tx: Transaction, now: float, *, expire: bool) -> Tick:
                 end(tx, record, now, report)
         _tombstones(tx, now)
         replies.expire(tx, now, report)
-        _retention(tx, now)
+        behind = _retention(tx, now)
+    else:
+        behind = False
     tx.finish()
     refresh_ages(tx)
-    return Tick(report, woken, _next_due(tx, expire=expire))
+    return Tick(report, woken, _next_due(tx, now + CATCH_UP if behind else None, expire=expire))
 
 
 def _wake(tx: Transaction, record: Record, now: float, report: Report) -> bool:
@@ -68,11 +71,12 @@ _ENDS: dict[QueueState, Callable[[Transaction, Record, float, Report], object]] 
 }
 
 
-def _next_due(tx: Transaction, *, expire: bool) -> float | None:
+def _next_due(tx: Transaction, catch_up: float | None, *, expire: bool) -> float | None:
     states = (*_SLEEPING, *_ENDS) if expire else _SLEEPING
     times = [due for state in states if tx.memory.queue[state] and (due := _first(tx, _NEXT, (state,))) is not None]
     if expire and tx.memory.tombstones and (at := _first(tx, "SELECT min(at) FROM tombstone")) is not None:
         times.append(at + tx.policies.tombstone)
+    times += [] if catch_up is None else [catch_up]
     return min(times, default=None)
 
 
@@ -92,8 +96,10 @@ def _tombstones(tx: Transaction, now: float) -> None:
 # --- Retention --------------------------------------------------------------------------------------------------------------------
 
 
-def _retention(tx: Transaction, now: float) -> None:
+def _retention(tx: Transaction, now: float) -> bool:
+    """Erase and delete what is old, a step of each kind. Return whether there is probably more."""
     tx.flush()
+    before = tx.written
     _drop_parked(tx, now - tx.policies.parked_retention)
     if tx.memory.outbox <= _OUTBOX_LOOKED_THROUGH:
         _erase_replies(tx, now - tx.policies.text_retention)
@@ -101,6 +107,7 @@ def _retention(tx: Transaction, now: float) -> None:
         _delete_loose(tx, now - tx.policies.retention)
     _erase_texts(tx, now - tx.policies.text_retention)
     _erase_refused(tx, now - tx.policies.text_retention)
+    return tx.written - before >= STEP
 
 
 def _erase_refused(tx: Transaction, before: float) -> None:

@@ -25,8 +25,9 @@ from gateway.journal.transaction import Transaction
 from gateway.message import EventType, Message, QueueState, ReplyEvent
 from gateway.msisdn import InvalidNumberError, parse
 
-MESSAGES = 200  # of a number a slice: each is rewritten with its events
-SCANNED = 2000  # rows a slice, where no index leads to the number
+MESSAGES = 100  # of a number a slice: each is rewritten with its events
+SCANNED = 1000  # rows a slice, where no index leads to the number
+PAYLOADS = 300  # refused ones a slice: each is looked through, letter by letter
 WAITING_LIMIT = 10_000  # while more events wait for the broker nothing is forgotten: each message would be looked for among them
 
 _replies = msgspec.json.Decoder(ReplyEvent)
@@ -154,7 +155,7 @@ def _under_way(tx: Transaction, number: str) -> bool:
 
 
 def _refused(tx: Transaction, number: str, after: int, found: Forgotten) -> int | None:
-    rows = tx.all(_REFUSED, (after, SCANNED))
+    rows = tx.all(_REFUSED, (after, PAYLOADS))
     waiting = outbox.waiting(tx) if rows else set()
     wanted = _pattern(number)
     for row, _, _, _, detail, raw, _ in rows:
@@ -168,7 +169,7 @@ def _refused(tx: Transaction, number: str, after: int, found: Forgotten) -> int 
         for event, payload in tx.all(_EVENTS, (LOOSE + row, LOOSE + row)):
             _scrub_event(tx, event, payload, number, digest=None)
         found.erased["refused"] += 1
-    return _last(rows, SCANNED)
+    return _last(rows, PAYLOADS)
 
 
 def _readable(raw: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.journal import privacy
-from gateway.journal.ageing import STEP
+from gateway.journal.ageing import CATCH_UP, STEP
 from gateway.journal.base import Forgotten, Left, Place, Selection
 from gateway.journal.sqlite import read_only
 from gateway.message import Fragment, QueueState, Reason, Refusal, Rejected, Reply, Submitted
@@ -232,14 +232,16 @@ async def test_a_refused_payload_whose_event_is_not_published_is_left(bench: Any
 async def test_many_messages_of_a_number_are_forgotten_in_bounded_slices(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privacy, "MESSAGES", 3)
     monkeypatch.setattr(privacy, "SCANNED", 4)
+    monkeypatch.setattr(privacy, "PAYLOADS", 2)
     for number in range(10):
         await ended(bench, f"m{number}")
     await bench.journal.match([reply(bench, f"{TEXT} {number}") for number in range(9)], bench.now, 5.0)
+    await bench.journal.append([refusal(bench, f"{number}: {NUMBER}".encode()) for number in range(5)])
     await publish_all(bench)
     found = await bench.journal.forget(NUMBER, Place())
     assert (found.erased["messages"], found.next.stage) == (3, "messages")
     whole = await forget(bench)
-    assert (whole.erased["messages"], whole.erased["replies"]) == (7, 9)
+    assert (whole.erased["messages"], whole.erased["replies"], whole.erased["refused"]) == (7, 9, 5)
 
 
 async def test_nothing_is_forgotten_while_too_many_events_wait(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,12 +312,14 @@ async def test_texts_are_erased_in_bounded_steps_while_messages_come_and_go(new_
         await bench.answer(message, Submitted((message.id,), "gsm7"))
     await publish_all(bench)
     bench.now += 101.0
-    await bench.journal.tick(bench.now)
+    tick = await bench.journal.tick(bench.now)
     assert everything(tmp_path).count(TEXT) == 10
+    assert tick.next_due == bench.now + CATCH_UP
     await bench.send("new")
     assert await bench.types("new") == ["accepted"]
-    await bench.journal.tick(bench.now)
+    tick = await bench.journal.tick(bench.now)
     assert TEXT not in everything(tmp_path)
+    assert tick.next_due == bench.now + bench.policies.receipt_deadline, "nothing to catch up with"
 
 
 async def test_texts_go_at_the_end_although_the_clock_was_set_back(new_bench: Any, tmp_path: Path) -> None:
