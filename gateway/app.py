@@ -31,7 +31,7 @@ from gateway.carriers.callback_guard import Guard
 from gateway.carriers.callback_inbound import CallbackReader
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -66,7 +66,7 @@ class App:
         names = list(config.carriers)
         smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
         binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
-        self.metrics = Metrics(names, binds)
+        self.metrics = Metrics(names, binds, [name for name, carrier in config.carriers.items() if isinstance(carrier, Http)])
         self.clock = ClockGuard(time.time, time.monotonic)
         self.journal = _journal(config, self.metrics, self.clock)
         self.broker = _broker(config, self.metrics)

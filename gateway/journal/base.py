@@ -135,6 +135,33 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
     limit: int = 1000
 
 
+Stage = Literal["messages", "replies", "receipts", "refused", "fragments"]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a number is being forgotten: what kind of thing, and the row after which to go on."""
+
+    stage: Stage = "messages"
+    after: int = 0
+
+
+class Left(NamedTuple):
+    """Something about a number that was not erased since it is under way."""
+
+    kind: Literal["message", "reply", "receipts", "refused", "fragments"]
+    what: str  # source/id, an event_id, or how many
+    why: str
+
+
+class Forgotten(msgspec.Struct):
+    """What one slice erased and left, and where to go on; None = that was all."""
+
+    erased: dict[str, int] = msgspec.field(default_factory=lambda: {"messages": 0, "replies": 0, "receipts": 0, "refused": 0})
+    left: list[Left] = []
+    next: Place | None = None
+    busy: bool = False  # nothing was done: too many events wait for the broker
+
+
 class Journal(Protocol):
     """Durable messages, attempts, parts, parked receipts and the outbox."""
 
@@ -240,6 +267,12 @@ class Journal(Protocol):
 
     def replay(self, selection: Selection) -> Awaitable[int]:
         """Put events that were published before in the outbox again, with their old event_ids."""
+        ...
+
+    # Privacy.
+
+    def forget(self, number: str, place: Place) -> Awaitable[Forgotten]:
+        """Erase what is kept about a national number, a bounded slice; go on with `next` until it is None."""
         ...
 
     # Reading, also from another process: see sqlite.read_only().

@@ -86,6 +86,7 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten in the file; Debian's SQLite does so unasked
     return connection
 
 
