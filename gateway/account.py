@@ -99,7 +99,7 @@ async def _ask(section: Http | Webservice, user: str, requests: Sequence[Request
         case Http():
             return await _ask_by_http(section, user, [request for request in requests if isinstance(request, http.Request)])
         case Webservice():
-            raise AccountError("the web service: not yet")
+            return await _ask_by_webservice(section, user, [request for request in requests if isinstance(request, webservice.Request)])
 
 
 async def _ask_by_http(section: Http, user: str, requests: Sequence[http.Request]) -> list[Answer]:
@@ -111,6 +111,19 @@ async def _ask_by_http(section: Http, user: str, requests: Sequence[http.Request
             url = f"{section.base_url.rstrip('/')}/{request.FUNCTION.value}"
             exchange = await http_client.fetch(session, url, _query(request, user, section.charset), section.timeout)
             answers.append(_checked(request.FUNCTION, _read(request.FUNCTION, exchange)))
+    return answers
+
+
+async def _ask_by_webservice(section: Webservice, user: str, requests: Sequence[webservice.Request]) -> list[Answer]:
+    from gateway.carriers import http_client, soap  # as above
+
+    async with http_client.open_session(1) as session:
+        answers = []
+        for request in requests:
+            result = await soap.call(session, section, request, user)
+            if isinstance(result, soap.NoResult):
+                raise AccountError(f"{request.OPERATION}: {result.detail}")
+            answers.append(_checked(request.OPERATION, webservice.parse(request.OPERATION, result)))
     return answers
 
 

@@ -44,6 +44,7 @@ _WITHDRAWN = b"out-of-date"
 _MARKUP = re.compile("[<{]|HTTP/")  # HTML, XML, JSON: nothing that the manual knows
 _DATE = re.compile("[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4}.*")
 _NEW_ROW_OF_INBOX = re.compile("1;[^;]*;[^;]*[-/][^;]*:[^;]*;")
+_EMPTY_AT_TIMES = frozenset({Function.RECV, Function.INBOX})  # no reply, no row: the manual shows no other way to say so
 _SUCCESS = re.compile("SUCESSO|ADICIONAD")
 
 Row = TypeVar("Row", bound=Hidden)
@@ -56,7 +57,9 @@ def parse(function: Function, body: bytes) -> Answer:
     if _WITHDRAWN in body.lower():
         return OutOfDate()
     rows = lines(decode(body.removeprefix(BYTE_ORDER_MARK))[0].replace("\0", " "))
-    if not rows or _MARKUP.match(rows[0]):
+    if not rows:
+        return Inbox(rows=()) if function in _EMPTY_AT_TIMES else Unparsable(body=body)
+    if _MARKUP.match(rows[0]):
         return Unparsable(body=body)
     return _READERS[function](function, rows) or Unparsable(body=body)
 

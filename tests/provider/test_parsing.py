@@ -368,7 +368,8 @@ def test_a_withdrawn_function_is_told_wherever_and_however_it_says_so(function: 
     ],
 )
 def test_what_is_no_answer_is_unparsable_and_keeps_the_bytes(function: Function, body: bytes) -> None:
-    assert parse(function, body) == Unparsable(body=body)
+    blank = not body.strip(b"\r\n \0\xef\xbb\xbf")
+    assert parse(function, body) == (Inbox(rows=()) if blank and function in {F.RECV, F.INBOX} else Unparsable(body=body))
 
 
 CODES = [str(code) for code in (-6, -1, 0, 1, 61, 72, 93, 255)]
