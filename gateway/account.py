@@ -49,7 +49,7 @@ Record = dict[str, Any]
 MODALITIES = {0: "post-paid", 1: "pre-paid"}
 DISTRIBUTIONS = {GENERAL: "general", BY_USER: "user", BY_COST_CENTRE: "cost centre"}
 CHANGES = frozenset({Function.CADUS, Function.ALTUS, Function.CICT, Function.CACT})
-HASHES_BY_HTTP = 200  # of one request: what a URL of 8 KiB holds
+HASH_BYTES = 35  # of a URL: 32 digits and the escaped delimiter
 OK = 200
 
 T = TypeVar("T")
@@ -174,7 +174,9 @@ def status_requests(account: Account, protocols: Sequence[str]) -> list[Request]
         return [webservice.AskStatuses(protocols=each) for each in _groups(protocols, webservice.MAX_HASHES)]
     if len(protocols) == 1:
         return [http.AskStatus(protocol=protocols[0], with_operator=True)]
-    return [http.AskStatuses(protocols=each, with_operator=True, complete=True) for each in _groups(protocols, HASHES_BY_HTTP)]
+    room = account.settings.max_url_bytes - len(account.settings.base_url) - HASH_BYTES
+    groups = _groups(protocols, max(1, min(room // HASH_BYTES, http.MAX_BATCH)))
+    return [http.AskStatuses(protocols=each, with_operator=True, complete=True) for each in groups]
 
 
 def inbox_request(account: Account, since: float | None, until: float | None, zone: tzinfo, *, again: bool) -> Request:

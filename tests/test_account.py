@@ -180,6 +180,15 @@ async def test_states_of_messages_are_told_by_a_provider_of_old(old_desk: Desk) 
     assert [(row["protocol"], row["state"]) for row in by_soap] == [(one, "waiting"), (other, "waiting")]
 
 
+@pytest.mark.parametrize(("via", "requests"), [("http", 3), ("webservice", 1)])
+async def test_more_hashes_than_one_request_holds_are_asked_for_in_several(old_desk: Desk, via: str, requests: int) -> None:
+    old_desk.write(max_url_bytes=800)
+    hashes = [f"{place:032x}" for place in range(50)]
+    rows = await old_desk.json("status", *hashes, "--via", via)
+    assert [row["protocol"] for row in rows] == hashes
+    assert old_desk.provider.provider.statistics.requests == requests
+
+
 @pytest.mark.parametrize("via", ["http", "webservice"])
 async def test_replies_are_read_from_the_inbox_of_a_provider_of_old(old_desk: Desk, via: str) -> None:
     customer = Customer(old_desk.provider)
@@ -223,7 +232,7 @@ async def test_an_unknown_user_is_refused_without_being_named(desk: Desk) -> Non
         (("users", "add", "--name", "A", "--login", "joão"), "has only"),
         (("cost-centres", "add", "x" * 51), "1 to 50 characters"),
         (("cost-centres", "add", "x", "--mail", "x" * 1000), "at most 999"),
-        (("users", "add", "--name", "A", "--login", "a", "--password-file", "/none"), "--password_file: cannot read /none"),
+        (("users", "add", "--name", "A", "--login", "a", "--password-file", "/none"), "password_file: cannot read /none"),
         (("inbox", "--from", "ontem"), "needs a time"),
         (("credits", "--carrier", "smpp"), "there is no carrier smpp"),
         (("credits", "--carrier", "webservice"), "webservice is of kind http"),
