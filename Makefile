@@ -38,8 +38,9 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-bench: tools  ## Measure: codec, journal, whole lives
+bench: tools  ## Measure: codec, texts, journal, whole lives
 	$(BIN)/python benchmarks/codec.py
+	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/lives.py $(BENCH)
 

@@ -26,9 +26,12 @@ from gateway.broker import topics
 from gateway.broker.base import SessionTakenOverError
 from gateway.broker.mqtt import MqttBroker, MqttSettings
 from gateway.carriers.base import Carrier
+from gateway.carriers.http import HttpWire
+from gateway.carriers.request_metrics import RequestMetrics
+from gateway.carriers.requests import RequestCarrier, Wire
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp, Webservice
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -313,6 +316,7 @@ def _dispatcher(config: Config, app: App) -> Dispatcher:
 def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJournal:
     gateway, journal = config.gateway, config.journal
     timeouts = [carrier.response_timeout if isinstance(carrier, Smpp) else carrier.timeout for carrier in config.carriers.values()]
+    smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
     policies = Policies(
         instance=gateway.instance,
         owner=gateway.instance,
@@ -322,7 +326,10 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
         lease=2 * max(timeouts) + LEASE_MARGIN,
         retention=journal.retention,
         text_retention=journal.text_retention,
-        message_id_formats={name: carrier.message_id_format for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)},
+        message_id_formats={name: carrier.message_id_format for name, carrier in smpp.items()},
+        reply_window=gateway.reply_window,
+        reply_timeout=gateway.reply_timeout,
+        senders={name: carrier.source_addr for name, carrier in smpp.items()},
     )
     return SqliteJournal(
         config.journal_path,
@@ -357,12 +364,21 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
 def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
     if not isinstance(settings, Smpp):
-        raise ConfigError(f"carriers.{name}.kind: is not part of this version yet")
+        user = configuration.secret(settings.user, settings.user_file, f"carriers.{name}.user")
+        return RequestCarrier(name, _wire(settings, user), max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(
         f"carriers.{name}.tls", lambda: SmppCarrier(name, settings, password, time_zone=zone, observer=SmppMetrics(name, metrics))
     )
+
+
+def _wire(settings: Http | Webservice, user: str) -> Wire:
+    if isinstance(settings, Http):
+        return HttpWire(settings, user)
+    from gateway.carriers.webservice import SoapWire  # zeep and lxml take a third of a second, and few need them
+
+    return SoapWire(settings, user)
 
 
 def _usable(key: str, make: Callable[[], T]) -> T:

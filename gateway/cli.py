@@ -21,7 +21,7 @@ import click
 import msgspec
 
 import gateway
-from gateway import account_commands, app, config, control, demo, logs, printing, producer, sandbox_command, schema
+from gateway import account_commands, app, config, control, demo, logs, printing, producer, sandbox_command, schema, texting
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
@@ -180,12 +180,13 @@ def sandbox(**options: Any) -> None:
 
 @main.command("demo", short_help="Broker, provider and gateway in one go, live.")
 @click.option("--broker", "broker_url", default="", help="A broker of yours (mqtt://host:port) instead of the built-in one.")
+@click.option("--smpp-down", is_flag=True, help="Show the fallback: SMPP is cut, the HTTP API too, and SMPP returns.")
 @click.option("--seconds", default=60.0, show_default=True, help="Give up after.")
 @json_option
-def demo_command(broker_url: str, seconds: float, as_json: bool) -> None:
+def demo_command(broker_url: str, smpp_down: bool, seconds: float, as_json: bool) -> None:
     """Broker, provider and gateway on loopback: every outcome, live."""
     with one_line():
-        sys.exit(demo.run(broker_url, seconds, as_json=as_json or not sys.stdout.isatty()))
+        sys.exit(demo.run(broker_url, seconds, smpp_down=smpp_down, as_json=as_json or not sys.stdout.isatty()))
 
 
 @main.command()
@@ -236,6 +237,9 @@ def _show_event_json(event: dict[str, Any]) -> None:
 def _show_event(event: dict[str, Any]) -> None:
     told = event.get("state") or event.get("reason") or event.get("carrier") or ""
     click.echo(f"{event['time']} {event['type']:<13} {told}{'  (final)' if event['final'] else ''}")
+
+
+main.add_command(texting.text_command)
 
 
 # --- The queue interface ----------------------------------------------------------------------------------------------------------

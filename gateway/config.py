@@ -327,6 +327,7 @@ class Config(Section, frozen=True):
             raise ValueError("carriers: at least one [carriers.<name>] is required")
         if self.broker.shared_group:
             raise ValueError("broker.shared_group: a group needs a PostgreSQL journal, and this one is SQLite")
+        _check_accounts(self.carriers)
         if not any(name in self.carriers for name in self.gateway.routes):
             raise ValueError("gateway.routes: names no carrier that is configured")
 
@@ -456,6 +457,16 @@ def address(listen: str, key: str) -> tuple[str, int]:
 def _either(value: str, file: str, key: str) -> None:
     if value and file:
         raise ValueError(f"{key}: set {key} or {key}_file, not both")
+
+
+def _check_accounts(carriers: Mapping[str, Carrier]) -> None:
+    """Refuse two carriers of one SMPP account: an SMSC sends receipts over any of its binds, and a carrier knows its own messages alone."""
+    seen: dict[tuple[str, int, str], str] = {}
+    for name, carrier in carriers.items():
+        if isinstance(carrier, Smpp):
+            other = seen.setdefault((carrier.host, carrier.port, carrier.system_id), name)
+            if other != name:
+                raise ValueError(f"carriers.{name}.system_id: is the account of carriers.{other}: use binds there for more sessions")
 
 
 def _user(section: Http | Webservice) -> None:

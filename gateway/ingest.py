@@ -148,7 +148,7 @@ class Reader:
         return publish.response_topic
 
     def _eligible(self, message: Message, wanted: Sequence[str]) -> tuple[tuple[str, ...], int]:
-        """Keep the carriers that can carry it, in order of preference, and count its parts by the first."""
+        """Keep the carriers that can carry it, in order of preference, and count the most parts that one of them makes of it."""
         routes: list[str] = []
         parts = 1
         refusals: list[Rejected] = []
@@ -159,7 +159,7 @@ class Reader:
             if isinstance(prepared, Rejected):
                 refusals.append(prepared)
                 continue
-            parts = parts if routes else len(prepared.parts)
+            parts = max(parts, len(prepared.parts))
             routes.append(name)
         if not routes:
             raise _why(refusals)

@@ -9,9 +9,12 @@ Times are Unix seconds (UTC) as float unless a name ends in `_text`. Numbers are
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum, IntEnum, StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
+
+from gateway.text.inbound import Coding
 
 Kind = Literal["common", "flash", "short_code", "short_code_flash"]
 EncodingWish = Literal["auto", "gsm7", "gsm7-pt", "latin1", "ucs2"]
@@ -48,6 +51,7 @@ class Trigger(StrEnum):
     FINAL_RECEIPT = "final_receipt"
     RECEIPT_DEADLINE = "receipt_deadline"
     EXPIRE = "expire"
+    INCOMPLETE = "incomplete"  # some parts have left, and the time of the others is over
     CANCELLED = "cancelled"
     CANCEL_FAILED = "cancel_failed"
     HOLD = "hold"
@@ -128,6 +132,10 @@ TRANSITIONS: Mapping[tuple[QueueState, Trigger], Transition] = {
     # A final state is sticky, but "unknown" yields, and what comes later is still told (`late`).
     (_Q.DONE, _T.FINAL_RECEIPT): Transition(_Q.DONE, _E.RECEIPT),
     (_Q.DONE, _T.CANCEL_FAILED): Transition(_Q.DONE, _E.CANCEL_FAILED),
+    # A message of which some parts have left, and whose time is over before the others could.
+    (_Q.QUEUED, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
+    (_Q.DEFERRED, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
+    (_Q.HELD, _T.INCOMPLETE): Transition(_Q.DONE, _E.REJECTED),
     # What has not left expires, is cancelled and is held here.
     (_Q.SCHEDULED, _T.EXPIRE): Transition(_Q.DONE, _E.EXPIRED),
     (_Q.QUEUED, _T.EXPIRE): Transition(_Q.DONE, _E.EXPIRED),
@@ -267,9 +275,9 @@ class Scope(Enum):
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The provider took it: one id a part."""
+    """The provider took it."""
 
-    message_ids: tuple[str, ...]
+    message_ids: tuple[str, ...]  # what it calls the part that was submitted; none where it gave no id
     encoding: str = ""
     under_review: bool = False
     replaced: dict[str, str] = {}  # what transliteration replaced: character -> what went instead
@@ -360,17 +368,28 @@ class Receipt(msgspec.Struct, kw_only=True, frozen=True):
     raw: bytes = b""
 
 
+class Fragment(msgspec.Struct, frozen=True):
+    """One part of a reply that came in several: octets, since a phone may end a part in the middle of a character."""
+
+    kind: Literal["udh8", "udh16", "sar"]  # what the reference is: 8 bits, 16 bits, or of the sar_ TLVs
+    reference: int
+    total: int
+    number: int  # 1 to total
+    octets: bytes  # without user data header
+    coding: Coding
+
+
 class Reply(msgspec.Struct, kw_only=True, frozen=True):
-    """A mobile originated message (MO)."""
+    """A mobile originated message (MO): whole, with its text, or one part of it, whose text is read once the parts are joined."""
 
     carrier: str
     sender: str
     to: str | None
-    text: str
-    encoding: str
     received_at: float
-    parts: int = 1
-    complete: bool = True
+    text: str = ""
+    encoding: str = ""
+    fragment: Fragment | None = None
+    session: int | None = None  # of the connection that it came by: the provider repeats there what another left unanswered
 
 
 # --- What consumers are told ------------------------------------------------------------------------------------------------------
@@ -444,18 +463,23 @@ class ReceiptEvent(Event, tag="receipt", kw_only=True):
 
 
 class ReplyEvent(Event, tag="reply", kw_only=True):
-    """A phone wrote back."""
+    """A phone wrote back. Where it is known which message that answers, it goes to the topic of that message's source."""
 
     carrier: str
     from_: str = msgspec.field(name="from")
     to: str | None
-    text: str
-    encoding: str
-    received_at: str
-    in_reply_to: str | None = None
-    parts: int = 1
-    complete: bool = True
-    possible_duplicate: bool = False
+    text: Annotated[str, Meta(description="where parts are missing stands […]; base64 where the encoding is binary")]
+    encoding: Annotated[str, Meta(description="gsm7, gsm7-pt, gsm7-es, ascii, latin1, ucs2 or binary, as received")]
+    received_at: Annotated[str, Meta(description="its first part")]
+    in_reply_to: Annotated[
+        str | None,
+        Meta(description="id of the last message sent to that number, within gateway.reply_window, and from that sender if known"),
+    ] = None
+    parts: Annotated[int, Meta(description="that the phone made of it")] = 1
+    complete: Annotated[bool, Meta(description="false: parts were still missing after gateway.reply_timeout; one may follow by itself")] = (
+        True
+    )
+    possible_duplicate: Annotated[bool, Meta(description="the same came before, and the provider may not know that we have it")] = False
 
 
 class InDoubtEvent(Event, tag="in_doubt", kw_only=True):

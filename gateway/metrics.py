@@ -85,6 +85,7 @@ class Metrics:
             "smpp_reconnects_total", "Connections tried anew, by reason", [("bind", binds), ("reason", RECONNECT_REASONS)]
         )
         self.carrier_state = self._gauge("carrier_state", "1 for the state a carrier is in", [*named, ("state", CARRIER_STATES)])
+        self.carrier_switches = self._counter("carrier_switches_total", "Switches of the first choice, by the carrier switched to", named)
         self.broker_connected = self._gauge("broker_connected", "Whether the broker session is up and subscribed", [])
         self.broker_reconnects = self._counter("broker_reconnects_total", "Broker connections lost or failed", [])
         self.broker_pubacks = self._counter("broker_pubacks_total", "PUBACKs by reason", [("reason", PUBACK_CLASSES)])

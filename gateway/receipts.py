@@ -2,15 +2,21 @@
 
 What a carrier reports is put on the journal's FIFO the moment it is read, so that it stays behind the responses that came before it; it is
 acknowledged after the commit. Where the journal cannot commit in time the carrier is told to come again.
+
+The journal hears which replies were answered, since what comes again unanswered may be a duplicate. It hears it afterwards and without
+anything waiting for it: what a crash or a full disk keeps from it only makes a later, identical reply look like a possible duplicate.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
 from gateway.carriers.base import Arrival, Carrier
+from gateway.carriers.mailbox import Mailbox
 from gateway.journal.base import Bells, Journal, JournalUnavailableError, Report
+from gateway.message import Receipt, Reply
 from gateway.metrics import Metrics
 
 PATIENCE = 5.0  # s that a deliver_sm waits for the journal before it is answered ESME_RX_T_APPN
@@ -35,6 +41,8 @@ class Receipts:
         self._carriers, self._journal, self._metrics, self._bells, self._clock = carriers, journal, metrics, bells, clock
         self._patience = patience
         self._under_way = 0
+        self._answered: Mailbox[Reply] = Mailbox()
+        self._unrecorded = 0  # replies that were answered
 
     async def run(self) -> None:
         """Serve every carrier until cancelled."""
@@ -43,11 +51,12 @@ class Receipts:
                 batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]] = asyncio.Queue(UNDER_WAY)
                 group.create_task(self._read(carrier, batches))
                 group.create_task(self._acknowledge(carrier, batches))
+            group.create_task(self._record_answered())
 
     @property
     def idle(self) -> bool:
-        """Whether all that was read is answered."""
-        return self._under_way == 0
+        """Whether all that was read is answered, and the journal knows."""
+        return self._under_way == 0 and self._unrecorded == 0
 
     async def _read(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
         while True:
@@ -65,9 +74,22 @@ class Receipts:
                 log.warning("receipts put off: the journal cannot commit", carrier=carrier.name, number=len(tokens))
                 carrier.acknowledge(tokens, committed=False)
             else:
-                carrier.acknowledge(tokens, committed=True)
+                written = carrier.acknowledge(tokens, committed=True)
+                self._note([arrival.item for arrival, left in zip(arrivals, written, strict=True) if left])
             finally:
                 self._under_way -= 1
+
+    def _note(self, items: Sequence[Receipt | Reply]) -> None:
+        replies = [item for item in items if isinstance(item, Reply)]
+        self._unrecorded += len(replies)
+        self._answered.put(replies)
+
+    async def _record_answered(self) -> None:
+        while True:
+            replies = await self._answered.take()
+            with suppress(JournalUnavailableError):
+                await self._journal.answered(replies, self._patience)
+            self._unrecorded -= len(replies)
 
     def _count(self, report: Report) -> None:
         self._metrics.count(report.counts.items())

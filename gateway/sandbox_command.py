@@ -42,6 +42,7 @@ _OPTIONS = [
     click.option("--response-delay", default=0.0, show_default=True, metavar="SECONDS", help="Of each way."),
     click.option("--receipt-delay", default=0.05, show_default=True, metavar="SECONDS", help="Of call-backs too."),
     click.option("--max-rate", default=0.0, metavar="RATE", help="submit_sm a second, else ESME_RTHROTTLED. 0 = any."),
+    click.option("--reply-way", default="udh", type=click.Choice(["udh", "udh16", "sar"]), help="How a reply's parts are marked."),
     click.option("--http-port", type=Port, metavar="PORT", help="Serve HTTP API and web service there."),
     click.option("--webservice-port", type=Port, metavar="PORT", help="Serve the web service there."),
     click.option("--user", default="", help="The only integration user to accept."),
@@ -76,7 +77,7 @@ def run(**given: Any) -> None:
 
 
 def _smsc_settings(given: dict[str, Any], password: str) -> SmscSettings:
-    names = ("host", "port", "system_id", "response_delay", "receipt_delay", "max_rate")
+    names = ("host", "port", "system_id", "response_delay", "receipt_delay", "max_rate", "reply_way")
     return SmscSettings(**{name: given[name] for name in names}, password=password, ledger_path=given["ledger"])
 
 
@@ -88,6 +89,7 @@ def _web_settings(given: dict[str, Any]) -> WebSettings:
         credits=(given["credits"],) * 3,
         answer_delay=given["response_delay"],
         sending_delay=given["receipt_delay"],
+        step_delay=given["receipt_delay"],
         mult_form=MultForm(given["mult_form"]),
         out_of_date=not given["before_2020"],
         ledger_path=given["ledger"],
@@ -96,6 +98,7 @@ def _web_settings(given: dict[str, Any]) -> WebSettings:
 
 async def _serve(smsc_settings: SmscSettings, web_settings: WebSettings) -> None:
     stop = asyncio.Event()
+    app.on_signals(stop.set)  # before anybody can know that we listen
     async with AsyncExitStack() as stack:
         smsc = Smsc(smsc_settings)
         await smsc.start()
@@ -106,5 +109,4 @@ async def _serve(smsc_settings: SmscSettings, web_settings: WebSettings) -> None
         await web.start()
         for line in web.told:
             click.echo(f"sandbox {line}")
-        app.on_signals(stop.set)
         await stop.wait()

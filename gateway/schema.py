@@ -58,8 +58,6 @@ MEANINGS: Mapping[str, str] = {  # of fields whose type has no description of it
     "submitted_at": "by the provider's clock",
     "done_at": "by the provider's clock",
     "late": "it came after the final event",
-    "in_reply_to": "id of the message that it answers, where known",
-    "complete": "false: parts are missing",
     "since": "when it was written to the provider",
 }
 

@@ -96,6 +96,10 @@ MISTAKES = {
         "carriers.smpp.data_coding_in: a data_coding is 0 to 255",
     ),
     "an alphabet that is none": (GOOD + 'data_coding_in = {8 = "utf-8"}\n', "carriers.smpp.data_coding_in"),
+    "two carriers of one account": (
+        GOOD + GOOD.replace("carriers.smpp", "carriers.again"),
+        "carriers.again.system_id: is the account of carriers.smpp",
+    ),
     "no user": ('[carriers.http]\nkind = "http"\n', "carriers.http.user: a secret is required"),
     "two users": ('[carriers.http]\nkind = "http"\nuser = "a"\nuser_file = "/x"\n', "carriers.http.user: set user or user_file, not both"),
     "no user of the web service": ('[carriers.ws]\nkind = "webservice"\n', "carriers.ws.user: a secret is required"),

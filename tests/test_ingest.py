@@ -259,9 +259,9 @@ def test_a_message_may_name_its_own_carriers_in_its_own_order_each_once() -> Non
     assert taken(kind="flash", routes=["flash", "fax", "smpp", "flash"]).routes == ("flash", "smpp")
 
 
-def test_parts_are_counted_by_the_carrier_that_comes_first() -> None:
-    assert taken(routes=["wordy", "smpp"]).parts == 2
-    assert taken(routes=["smpp", "wordy"]).parts == 1
+def test_parts_are_counted_by_the_carrier_that_needs_the_most() -> None:
+    assert taken(routes=["smpp"]).parts == 1
+    assert taken(routes=["smpp", "wordy"]).parts == 2
 
 
 def test_what_is_wrong_with_the_message_is_told_before_what_a_carrier_lacks() -> None:

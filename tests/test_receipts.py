@@ -28,6 +28,7 @@ class Reporting:
 
     def __init__(self, name: str = "smpp") -> None:
         self.name = name
+        self.alive = True
         self.arrivals: asyncio.Queue[list[Arrival]] = asyncio.Queue()
         self.answers: asyncio.Queue[tuple[Sequence[object], bool]] = asyncio.Queue()
 
@@ -37,8 +38,9 @@ class Reporting:
     async def inbound(self) -> list[Arrival]:
         return await self.arrivals.get()
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
         self.answers.put_nowait((tokens, committed))
+        return [self.alive for _ in tokens]
 
     async def answered(self) -> tuple[Sequence[object], bool]:
         async with asyncio.timeout(DEADLINE):
@@ -65,6 +67,11 @@ class Bench:
         await self.journal.append([message])
         (claimed,) = await self.journal.claim("smpp", [("smpp",)], 1, NOW)
         return claimed
+
+    async def until_idle(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not self.stage.idle:
+                await asyncio.sleep(0.001)
 
     async def events(self) -> list[dict[str, Any]]:
         return [json.loads(row.payload) for row in await self.journal.outbox(0, 100)]
@@ -128,6 +135,24 @@ async def test_a_reply_is_published_before_it_is_acknowledged(bench: Bench) -> N
     assert await bench.smpp.answered() == (["t1"], True)
     ((event),) = await bench.events()
     assert (event["type"], event["text"], event["from"]) == ("reply", "SIM", "11987654321")
+
+
+async def test_a_reply_that_was_answered_is_no_duplicate_when_the_same_word_comes_again(bench: Bench) -> None:
+    for _ in range(2):
+        bench.smpp.report(reply())
+        await bench.smpp.answered()
+        await bench.until_idle()
+    assert [event["possible_duplicate"] for event in await bench.events()] == [False, False]
+
+
+async def test_a_reply_whose_session_was_over_before_its_response_is_a_possible_duplicate_when_it_comes_again(bench: Bench) -> None:
+    bench.smpp.alive = False
+    bench.smpp.report(reply())
+    await bench.smpp.answered()
+    await bench.until_idle()
+    bench.smpp.report(reply(), reply("NAO"))
+    await bench.smpp.answered()
+    assert [event["possible_duplicate"] for event in await bench.events()] == [False, True, False]
 
 
 async def test_a_receipt_never_overtakes_the_response_that_came_before_it(bench: Bench) -> None:

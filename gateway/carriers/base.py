@@ -5,7 +5,7 @@ and acknowledges it once it is committed. No exception stands for an expected fa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -25,8 +25,9 @@ class CarrierState(StrEnum):
 class Prepared:
     """A message as this carrier will send it."""
 
-    parts: tuple[object, ...]  # the carrier's own; their number is what credit is counted in
+    parts: tuple[object, ...]  # the carrier's own; `submit` sends the one that `Message.part` names
     encoding: str
+    replaced: dict[str, str] = field(default_factory=dict)  # what transliteration replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Carrier(Protocol):
         ...
 
     def credit(self) -> int:
-        """How many parts window and rate admit now."""
+        """How many messages, of each one part, window and rate admit now."""
         ...
 
     async def wait_credit(self) -> None:
@@ -68,7 +69,7 @@ class Carrier(Protocol):
         ...
 
     def submit(self, batch: Sequence[tuple[Message, Prepared]]) -> None:
-        """Write to the socket. Each message comes back in outcomes() once, and once more should its answer come late."""
+        """Write each message's part whose turn it is. Each comes back in outcomes() once, and once more should its answer come late."""
         ...
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
@@ -83,8 +84,8 @@ class Carrier(Protocol):
         """Wait for the next receipts and replies, in order of arrival."""
         ...
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Answer the provider: taken, or "try again later". Tokens of a dead session are ignored."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer the provider: taken, or "try again later". Return for each token whether there was a session left to say it in."""
         ...
 
     async def run(self) -> None:

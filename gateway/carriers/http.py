@@ -17,13 +17,24 @@ from urllib.parse import quote
 import aiohttp
 
 from gateway.carriers.base import Prepared
+from gateway.carriers.gathering import Fit, gather
 from gateway.carriers.http_client import Exchange, Fetched, fetch, open_session
-from gateway.carriers.plain_text import fits_batch, lacking, not_encodable, wants_priority
+from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
 from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.config import Http
 from gateway.message import CancelFailed, CancelOutcome, InDoubt, Kind, Message, Reason, Rejected
-from gateway.provider.answers import Answer, Cancels, CreditRow, Credits, Entry, Refused, SendMultipleAnswer
+from gateway.provider.answers import (
+    BY_COST_CENTRE,
+    GENERAL,
+    Answer,
+    Cancels,
+    CreditRow,
+    Credits,
+    Entry,
+    Refused,
+    SendMultipleAnswer,
+)
 from gateway.provider.http import (
     MAX_BATCH,
     AskCredits,
@@ -38,7 +49,6 @@ from gateway.provider.parsing import parse
 from gateway.provider.results import ResultClass
 
 OK = 200
-GENERAL, BY_COST_CENTRE = 0, 2  # `distribution` of credits; by user (1) cannot be told: we do not know our number
 _DELIMITER = len("%3B")
 
 
@@ -46,32 +56,7 @@ class Part(NamedTuple):
     """A message as it goes."""
 
     send: Send
-    batch_bytes: int  # that it takes of a batch's URL; 0 = it fits none
-
-    @property
-    def shared(self) -> tuple[object, ...]:
-        """What all messages of a batch have in common."""
-        send = self.send
-        return send.kind, send.cost_centre, send.priority, send.normalise, send.label
-
-
-class _Batch:
-    """A batch that is still being gathered, begun by its first message."""
-
-    def __init__(self, load: Load, part: Part, number: int, free_bytes: int) -> None:
-        self.loads = [load]
-        self._free, self._free_bytes = number - 1, free_bytes - part.batch_bytes
-        self._numbers = {part.send.number}
-
-    def take(self, load: Load, part: Part) -> bool:
-        """Add a message if there is room."""
-        if not self._free or part.batch_bytes > self._free_bytes or part.send.number in self._numbers:
-            return False
-        self.loads.append(load)
-        self._free -= 1
-        self._free_bytes -= part.batch_bytes
-        self._numbers.add(part.send.number)
-        return True
+    fit: Fit | None  # into a `mult`, by the bytes of its URL
 
 
 class HttpWire:
@@ -95,12 +80,12 @@ class HttpWire:
 
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how a message would go, or why it cannot."""
-        refusal = lacking(message, self._settings)
-        if refusal is not None:
-            return refusal
+        text = plain_text(message, self._settings)
+        if isinstance(text, Rejected):
+            return text
         send = Send(
             number=message.to,
-            text=message.text,
+            text=text.characters,
             kind=message.kind,
             normalise=message.normalise,
             cost_centre=message.cost_centre or self._settings.cost_centre or None,
@@ -111,15 +96,22 @@ class HttpWire:
         try:
             length = self._url_bytes(send)
         except UnicodeEncodeError as error:
-            return self._not_encodable(message, error)
+            return self._not_encodable(send, error)
         if length > self._settings.max_url_bytes:
             return Rejected(Reason.NO_ROUTE, f"text: makes a URL of {length} bytes, beyond max_url_bytes")
-        item = quote("|".join((send.number, send.text, str(send.id))).encode(self._settings.charset), safe="")
-        return Prepared((Part(send, len(item) + _DELIMITER if fits_batch(send.text) else 0),), self._settings.charset)
+        return Prepared((Part(send, self._fit(send)),), self._settings.charset, text.replaced)
 
-    def _not_encodable(self, message: Message, error: UnicodeEncodeError) -> Rejected:
+    def _fit(self, send: Send) -> Fit | None:
+        if not fits_batch(send.text):
+            return None
+        item = quote("|".join((send.number, send.text, str(send.id))).encode(self._settings.charset), safe="")
+        shared = (send.kind, send.cost_centre, send.priority, send.normalise, send.label)
+        room = self._settings.max_url_bytes - self._url_bytes(_mult(send, ())) + _DELIMITER
+        return Fit(shared, send.number, len(item) + _DELIMITER, room)
+
+    def _not_encodable(self, send: Send, error: UnicodeEncodeError) -> Rejected:
         character = error.object[error.start]
-        if character in message.text:
+        if character in send.text:
             return not_encodable(character, self._settings.charset)
         return Rejected(Reason.NO_ROUTE, f"label: {self._settings.charset} lacks U+{ord(character):04X}")
 
@@ -128,21 +120,7 @@ class HttpWire:
 
     def plan(self, loads: Sequence[Load]) -> list[tuple[Load, ...]]:
         """Gather what fits one `mult`; the requests stand in the order of their first messages."""
-        gathered: list[_Batch] = []
-        open_batches: dict[tuple[object, ...], _Batch] = {}
-        for load in loads:
-            part = cast("Part", load.part)
-            batch = open_batches.get(part.shared) if part.batch_bytes else None
-            if batch is None or not batch.take(load, part):
-                batch = _Batch(load, part, self.batch, self._room(part.send))
-                gathered.append(batch)
-                if part.batch_bytes:
-                    open_batches[part.shared] = batch
-        return [tuple(batch.loads) for batch in gathered]
-
-    def _room(self, send: Send) -> int:
-        """Return the bytes that a `mult` with what this message shares leaves for its content."""
-        return self._settings.max_url_bytes - self._url_bytes(_mult(send, ())) + _DELIMITER
+        return gather(loads, lambda load: _part(load).fit, self.batch)
 
     # --- from answer to verdict ---
 
@@ -152,22 +130,12 @@ class HttpWire:
 
     async def submit(self, session: aiohttp.ClientSession, loads: Sequence[Load]) -> Sequence[Verdict]:
         """Send one message by `send`, several by `mult`."""
-        sends = [cast("Part", load.part).send for load in loads]
+        sends = [_part(load).send for load in loads]
         request = sends[0] if len(sends) == 1 else _mult(sends[0], sends)
         exchange = await self._fetch(session, request)
         if isinstance(exchange, Fetched):
-            return self._verdicts(request, exchange, loads[0].encoding)
+            return _verdicts(request, exchange)
         return [verdict_without_answer(exchange)] * len(loads)
-
-    def _verdicts(self, request: Send | SendDifferent, fetched: Fetched, encoding: str) -> Sequence[Verdict]:
-        match _answer_of(request, fetched):
-            case Entry() as entry if isinstance(request, Send):
-                return [verdict_of(entry, encoding)]
-            case SendMultipleAnswer(entries=entries) if isinstance(request, SendDifferent):
-                return verdicts_of_batch(entries, request.asked, encoding)
-            case _:
-                unread = Verdict(InDoubt(_why_unread(fetched)), Effect.SILENT)
-                return [unread] * (1 if isinstance(request, Send) else request.size)
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
         """Ask to cancel by `cacl`, as many at a time as a URL holds."""
@@ -234,6 +202,10 @@ class HttpWire:
 _COLUMNS: Mapping[Kind, str] = {"common": "long_code", "flash": "flash", "short_code": "short_code", "short_code_flash": "short_code"}
 
 
+def _part(load: Load) -> Part:
+    return cast("Part", load.prepared.parts[0])
+
+
 def _mult(send: Send, sends: Sequence[Send]) -> SendDifferent:
     """Make one request of messages that share what `send` has."""
     return SendDifferent(
@@ -244,6 +216,17 @@ def _mult(send: Send, sends: Sequence[Send]) -> SendDifferent:
         priority=send.priority,
         label=send.label,
     )
+
+
+def _verdicts(request: Send | SendDifferent, fetched: Fetched) -> Sequence[Verdict]:
+    match _answer_of(request, fetched):
+        case Entry() as entry if isinstance(request, Send):
+            return [verdict_of(entry)]
+        case SendMultipleAnswer(entries=entries) if isinstance(request, SendDifferent):
+            return verdicts_of_batch(entries, request.asked)
+        case _:
+            unread = Verdict(InDoubt(_why_unread(fetched)), Effect.SILENT)
+            return [unread] * (1 if isinstance(request, Send) else request.size)
 
 
 def _answer_of(request: Request, fetched: Fetched) -> Answer | None:

@@ -5,23 +5,41 @@ sender or insists on an encoding cannot go (`no_route`). Validity is kept by us:
 whether receipts were asked for or not, and are ignored where they were not.
 """
 
+from typing import NamedTuple
+
 from gateway.config import Http, Webservice
 from gateway.message import Message, Reason, Rejected
 from gateway.provider import http
+from gateway.text import TextStyle, compose
 
+_TRANSLITERATED = TextStyle(transliterate=True)
 SHORT_CODES = frozenset({"short_code", "short_code_flash"})
 
 
-def lacking(message: Message, settings: Http | Webservice) -> Rejected | None:
-    """Say why neither way can carry it, or None."""
+class PlainText(NamedTuple):
+    """A text as it goes."""
+
+    characters: str
+    replaced: dict[str, str]  # what transliteration replaced
+
+
+def plain_text(message: Message, settings: Http | Webservice) -> PlainText | Rejected:
+    """Return the characters to send, or why neither way can carry the message."""
     if message.sender is not None:
         return Rejected(Reason.NO_ROUTE, "from: this carrier cannot carry a sender")
     if message.encoding != "auto":
         return Rejected(Reason.NO_ROUTE, "encoding: this carrier leaves it to the provider")
+    text = _transliterated(message.text) if message.transliterate or settings.transliterate else PlainText(message.text, {})
     limit = settings.short_code_limit if message.kind in SHORT_CODES else http.MAX_TEXT
-    if len(message.text) > limit:
-        return Rejected(Reason.TEXT_TOO_LONG, f"text: {len(message.text)} characters, and this carrier takes {limit}")
-    return None
+    if len(text.characters) > limit:
+        return Rejected(Reason.TEXT_TOO_LONG, f"text: {len(text.characters)} characters, and this carrier takes {limit}")
+    return text
+
+
+def _transliterated(text: str) -> PlainText:
+    """Replace what GSM 03.38 lacks, as the SMPP carrier does: the provider then has no reason for a dearer encoding."""
+    replaced = compose(text, "auto", _TRANSLITERATED).replaced
+    return PlainText(text.translate({ord(character): instead for character, instead in replaced.items()}), replaced)
 
 
 def not_encodable(character: str, where: str) -> Rejected:

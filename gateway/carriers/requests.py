@@ -48,6 +48,7 @@ from gateway.message import (
     Outcome,
     Rejected,
     Scope,
+    Submitted,
 )
 from gateway.provider.answers import CreditRow
 
@@ -70,13 +71,12 @@ class Purse(NamedTuple):
 
 
 class Load(msgspec.Struct, frozen=True, gc=False):
-    """A message on its way: what the journal knows it by, who pays, and how it goes (the wire's own)."""
+    """A message on its way: what the journal knows it by, who pays, and how it goes: `prepared.parts` is one, the wire's own."""
 
     row: int
     attempt: int
     purse: Purse
-    part: object
-    encoding: str
+    prepared: Prepared
 
 
 class Probe(NamedTuple):
@@ -242,8 +242,9 @@ class RequestCarrier:
         await asyncio.Event().wait()
         return []
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Do nothing: nothing arrives here."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer nothing: nothing arrives here."""
+        return [True] * len(tokens)
 
     def _helping(self, now: float) -> float:
         """Return how many messages are worth a request under load."""
@@ -267,7 +268,7 @@ class RequestCarrier:
         admitted: list[Load] = []
         for message, prepared in batch:
             purse = Purse(message.kind, message.cost_centre or self._wire.default_cost_centre)
-            load = Load(message.row, message.attempt, purse, prepared.parts[0], prepared.encoding)
+            load = Load(message.row, message.attempt, purse, prepared)
             waits = self._purses.admit(purse, now)
             if waits:
                 self._answer(load, Deferred("not enough credits for such messages", Scope.KIND, waits))
@@ -310,18 +311,20 @@ class RequestCarrier:
             if outcome is None:
                 self._requests.put_nowait((load,))
             else:
-                self._answer(load, self._paid(load, outcome, effect, written_at), latency)
+                self._answer(load, self._completed(load, outcome, effect, written_at), latency)
         self._outcomes.wake()
         self._announce()
 
-    def _paid(self, load: Load, outcome: Outcome, effect: Effect, written_at: float) -> Outcome:
-        """Keep account of the kinds without credits, and say how long such messages wait."""
+    def _completed(self, load: Load, outcome: Outcome, effect: Effect, written_at: float) -> Outcome:
+        """Keep account of the kinds without credits, and add to an outcome what its answer cannot tell."""
         if effect is Effect.NO_CREDITS and isinstance(outcome, Deferred):
             now = self._monotonic()
             self._purses.empty(load.purse, now, written_at)
             self._credits_due = min(self._credits_due, now + self._patience * CREDITS_SOON)
             return msgspec.structs.replace(outcome, retry_after=self._purses.admit(load.purse, now))
         self._purses.ended(load.purse, written_at, paid=effect is Effect.TAKEN)
+        if isinstance(outcome, Submitted):
+            return msgspec.structs.replace(outcome, encoding=load.prepared.encoding, replaced=load.prepared.replaced)
         return outcome
 
     def _give_back(self, loads: Sequence[Load], outcome: Outcome) -> None:

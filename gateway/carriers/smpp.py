@@ -16,7 +16,10 @@ an answer back to its message, acknowledgement, cancel, the carrier's state, and
 - cancel_sm goes out for each message_id, never for an empty one; it does not count against window and rate.
 
 No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
-Known limits: one part a message; query_sm is not used.
+- Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go
+  over the session of the first, as long as it lives: where that has no room a part waits here, and comes back Deferred if it ends.
+
+Known limit: query_sm is not used.
 """
 
 import asyncio
@@ -70,14 +73,18 @@ from gateway.smpp.session import (
     SessionEvent,
     Unbound,
 )
+from gateway.smpp.state import SessionState
 
 MAX_UNACKNOWLEDGED = 2000  # deliver_sm a session that wait for the stage
 STREAK = 10  # messages with a temporary refusal in a row that make it the SMSC's trouble
 HOUSEKEEPING = 1.0  # s
+MAX_HOMES = 10_000
 
 _ROK = int(CommandStatus.ESME_ROK)
 _LATER = int(CommandStatus.ESME_RX_T_APPN)
 _STATUS_CLASSES = {_ROK: "ok", int(CommandStatus.ESME_RTHROTTLED): "throttled", int(CommandStatus.ESME_RMSGQFUL): "throttled"}
+
+_NOTHING: deque[tuple[Message, Prepared]] = deque()
 
 NEVER_WRITTEN = Deferred("no bind had room for it", Scope.CARRIER)
 
@@ -87,8 +94,11 @@ class _Submission(msgspec.Struct, frozen=True, gc=False):
 
     row: int
     attempt: int
+    part: int
+    parts: int
     encoding: str
     deferrals: int
+    replaced: dict[str, str]
 
 
 class _Cancel(msgspec.Struct):
@@ -145,6 +155,8 @@ class SmppCarrier:
         )
         self._links = [Link(number, bind_type, self._account) for number, bind_type in _binds(settings)]
         self._senders: deque[Connection] = deque()
+        self._homes: dict[int, Connection] = {}  # by row, of messages some of whose parts are still to be sent
+        self._waiting: dict[Connection, deque[tuple[Message, Prepared]]] = {}
         self._up = [False] * settings.binds
         self._announced: CarrierState | None = None
         self._streak = 0
@@ -218,34 +230,75 @@ class SmppCarrier:
         written = 0
         refused: list[Answer | CancelAnswer] = []
         for message, prepared in batch:
-            outcome = self._write(message, prepared, now) if written < admitted else NEVER_WRITTEN
+            outcome = self._submit_one(message, prepared, now) if written < admitted else NEVER_WRITTEN
             if outcome is None:
                 written += 1
             else:
-                refused.append(Answer(message.row, message.attempt, outcome, now))
+                refused.append(Answer(message.row, message.attempt, outcome, now, part=message.part, parts=len(prepared.parts)))
         if written:
             self._rate.take(written, self._monotonic())
             self._pdus["out", 4, _ROK] += written
         self._outcomes.put(refused)
 
-    def _write(self, message: Message, prepared: Prepared, now: float) -> Outcome | None:
-        """Hand one submit_sm to the next bind with room. Return None, or why it was not written."""
-        part = cast("Part", prepared.parts[0])
-        context = _Submission(message.row, message.attempt, prepared.encoding, message.deferrals)
+    def _submit_one(self, message: Message, prepared: Prepared, now: float) -> Outcome | None:
+        """Hand one submit_sm to the bind of its message, or to the next one with room. Return None, or why it was not written."""
+        home = self._homes.get(message.row)
+        if home is not None and home.bound:
+            if not _has_room(home):
+                self._waiting.setdefault(home, deque()).append((message, prepared))
+                return None
+            outcome = self._write(home, message, prepared, now)
+            if outcome is not NEVER_WRITTEN:
+                return outcome
         senders = self._senders
         for _ in range(len(senders)):
-            stream = senders[0].stream
+            connection = senders[0]
             senders.rotate(-1)
-            if not stream.window_free or not stream.writable:
-                continue
-            try:
-                stream.send(self._builder.submit_sm(message, part, now), context)
-            except EncodeError as error:
-                return Rejected(Reason.NO_ROUTE, f"{error.field}: {error.reason}")
-            except SmppError:  # the session ended, and its event is still to come
-                continue
-            return None
+            if _has_room(connection) and (outcome := self._write(connection, message, prepared, now)) is not NEVER_WRITTEN:
+                return outcome
         return NEVER_WRITTEN
+
+    def _write(self, connection: Connection, message: Message, prepared: Prepared, now: float) -> Outcome | None:
+        number, total = message.part, len(prepared.parts)
+        part = cast("Part", prepared.parts[number - 1])
+        context = _Submission(message.row, message.attempt, number, total, prepared.encoding, message.deferrals, prepared.replaced)
+        try:
+            connection.stream.send(self._builder.submit_sm(message, part, now), context)
+        except EncodeError as error:
+            return Rejected(Reason.NO_ROUTE, f"{error.field}: {error.reason}")
+        except SmppError:  # the session ended, and its event is still to come
+            return NEVER_WRITTEN
+        if total > 1:
+            self._settle_down(message.row, connection, last=number == total)
+        return None
+
+    def _settle_down(self, row: int, connection: Connection, *, last: bool) -> None:
+        """Remember over which session the parts of a message go."""
+        if last:
+            self._homes.pop(row, None)
+            return
+        self._homes[row] = connection
+        if len(self._homes) > MAX_HOMES:  # messages that ended before their last part; only the order of sessions is lost
+            del self._homes[next(iter(self._homes))]
+
+    def _send_waiting(self, connection: Connection) -> None:
+        """Write parts that waited for room in their session."""
+        waiting = self._waiting.get(connection, _NOTHING)
+        while waiting and _has_room(connection):
+            message, prepared = waiting.popleft()
+            outcome = self._write(connection, message, prepared, self._clock())
+            if outcome is not None:
+                self._give_back(message, prepared, outcome)
+
+    def _abandon(self, connection: Connection) -> None:
+        """Give back the parts that waited for a session that has ended; the next ones go over others."""
+        for message, prepared in self._waiting.pop(connection, _NOTHING):
+            self._give_back(message, prepared, NEVER_WRITTEN)
+        for row in [row for row, home in self._homes.items() if home is connection]:
+            del self._homes[row]
+
+    def _give_back(self, message: Message, prepared: Prepared, outcome: Outcome) -> None:
+        self._outcomes.add(Answer(message.row, message.attempt, outcome, self._clock(), None, message.part, len(prepared.parts)))
 
     def _on_response(self, connection: Connection, event: ResponseReceived) -> None:
         context = event.context
@@ -253,14 +306,16 @@ class SmppCarrier:
         self._pdus["in", pdu.command_id, pdu.command_status] += 1
         if type(context) is _Submission:
             outcome = self._outcome_of(connection, pdu, context, event.elapsed)
-            self._outcomes.add(Answer(context.row, context.attempt, outcome, self._clock(), event.elapsed))
+            if context.part < context.parts and not isinstance(outcome, Submitted):
+                self._homes.pop(context.row, None)
+            self._outcomes.add(Answer(context.row, context.attempt, outcome, self._clock(), event.elapsed, context.part, context.parts))
         elif type(context) is _Cancel:
             self._cancel_answered(context, cancel_outcome_of(pdu.command_status), late=event.late)
 
     def _outcome_of(self, connection: Connection, pdu: Pdu, submission: _Submission, elapsed: float) -> Outcome:
         if pdu.command_status == _ROK and isinstance(pdu, SubmitSmResp):
             self._streak = 0
-            return Submitted((pdu.message_id,) if pdu.message_id else (), submission.encoding)
+            return Submitted((pdu.message_id,) if pdu.message_id else (), submission.encoding, replaced=submission.replaced)
         return self._refusal_of(connection, pdu.command_status, submission, elapsed)
 
     def _refusal_of(self, connection: Connection, command_status: int, submission: _Submission, elapsed: float) -> Outcome:
@@ -287,7 +342,7 @@ class SmppCarrier:
 
     def _unanswered(self, context: object, detail: str) -> None:
         if type(context) is _Submission:
-            self._outcomes.add(Answer(context.row, context.attempt, InDoubt(detail), self._clock()))
+            self._outcomes.add(Answer(context.row, context.attempt, InDoubt(detail), self._clock(), None, context.part, context.parts))
         elif type(context) is _Cancel:
             self._cancel_answered(context, CancelFailed("unknown"))
 
@@ -330,22 +385,25 @@ class SmppCarrier:
     def _on_request(self, connection: Connection, event: RequestReceived) -> None:
         pdu = cast("DeliverSm | DataSm", event.pdu)  # the session hands an ESME no other request
         self._pdus["in", pdu.command_id, _ROK] += 1
-        self._arrivals.add(Arrival(self._reader.read(pdu, self._clock()), (connection, pdu)))
+        self._arrivals.add(Arrival(self._reader.read(pdu, self._clock(), connection.number), (connection, pdu)))
         connection.unacknowledged += 1
         if connection.unacknowledged > MAX_UNACKNOWLEDGED and not connection.paused:
             connection.paused = True
             connection.stream.pause_reading()
 
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> None:
-        """Answer deliver_sm and data_sm: ESME_ROK, or ESME_RX_T_APPN for "come again"."""
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer deliver_sm and data_sm: ESME_ROK, or ESME_RX_T_APPN for "come again". Return which sessions were there to be answered."""
         command_status = _ROK if committed else _LATER
+        answered: list[bool] = []
         for connection, pdu in cast("Sequence[tuple[Connection, Pdu]]", tokens):
+            answered.append(connection.stream.state is not SessionState.CLOSED)
             connection.stream.respond(pdu, command_status)
             connection.unacknowledged -= 1
             self._pdus["out", pdu.command_id | 0x80000000, command_status] += 1
             if connection.paused and connection.unacknowledged <= MAX_UNACKNOWLEDGED // 2:
                 connection.paused = False
                 connection.stream.resume_reading()
+        return answered
 
     # --- the sessions ---
 
@@ -360,6 +418,8 @@ class SmppCarrier:
                     self._unanswered(event.context, "no response in time")
                 case _:
                     self._on_session(connection, event)
+        if self._waiting:
+            self._send_waiting(connection)
         self._outcomes.wake()  # before the arrivals: a receipt must not overtake its response
         self._arrivals.wake()
         self._freed.set()
@@ -374,6 +434,7 @@ class SmppCarrier:
                 connection.end("unbound" if event.by_peer else "lost")
             case SessionClosed():
                 connection.end(reason_of_end(event.reason))
+                self._abandon(connection)
                 for _, context in event.unanswered:
                     self._unanswered(context, "the session ended before the response")
             case ProtocolViolation():
@@ -430,6 +491,9 @@ class SmppCarrier:
         """Submit nothing more, wait for answers, unbind, close. What is unanswered then comes back as InDoubt."""
         self._stopping = True
         self._account.stopping.set()
+        for connection in list(self._waiting):
+            self._abandon(connection)
+        self._outcomes.wake()
         for link, task in zip(self._links, self._tasks, strict=False):
             if link.connection is None:
                 task.cancel()
@@ -463,6 +527,10 @@ class SmppCarrier:
             if link.submits:
                 used = link.connection.stream.session.window_used if link.connection is not None else 0
                 observer.window(link.number, used, self._settings.window)
+
+
+def _has_room(connection: Connection) -> bool:
+    return bool(connection.stream.window_free) and connection.stream.writable
 
 
 def _binds(settings: Smpp) -> Iterable[tuple[int, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]]:

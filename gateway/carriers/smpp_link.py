@@ -107,12 +107,13 @@ class Account:
 class Connection:
     """One TCP connection from connect to its end, and what the carrier keeps about it."""
 
-    __slots__ = ("bind_status", "bound", "ended", "link", "paused", "stream", "unacknowledged")
+    __slots__ = ("bind_status", "bound", "ended", "link", "number", "paused", "stream", "unacknowledged")
 
     stream: SmppStream
 
     def __init__(self, link: "Link") -> None:
         self.link = link
+        self.number = link.account.draw.getrandbits(62)  # like no other's, of earlier processes too
         self.bound = False
         self.paused = False  # reading, because too much waits to be acknowledged
         self.unacknowledged = 0

@@ -8,13 +8,12 @@ Decisions:
   (`no_route`): nothing is dropped silently.
 - validity_period is always sent, and relative ("R", SMPP 3.4 s7.1.1): an SMSC that misreads the quarter-hours of an absolute time is hours
   wrong, and an absolute time also needs its clock to agree with ours; a relative one needs neither. It is in whole seconds, rounded up.
-- Flash is message class 0 in data_coding (3GPP TS 23.038 s4): 0x10 with the default alphabet, 0x18 with UCS2. Latin-1 has no such value, so
-  flash goes as UCS2 where Latin-1 would have been picked, and is refused where the producer insists on Latin-1. 0x10 names the GSM alphabet
-  whatever the SMSC's own is; where the two would differ in an octet of this text, flash goes as UCS2 too.
-- A receipt, where asked for, is asked for success and failure alike (registered_delivery 1); each submit_sm carries
-  user_message_reference, so that a receipt can be matched whose message_id we never learnt.
-
-Known limit: one part; a text that needs more is `text_too_long`.
+- A text of several parts goes as `long_messages` says: with a user data header (`udh`, `udh16`), with sar_* TLVs, or whole in
+  message_payload. SMPP admits no header beside sar_* TLVs, and what an SMSC makes of one in a payload is unknown: so national language
+  tables, which need a header, are used with `udh` and `udh16` only.
+- A receipt, where asked for, is asked for success and failure alike (registered_delivery 1), of each part; each submit_sm carries a
+  user_message_reference of its own, so that a receipt can be matched whose message_id we never learnt.
+- Which octets a text comes to is `gateway.text.compose`'s to say; flash is a matter of data_coding, and said there too.
 """
 
 import math
@@ -25,17 +24,19 @@ from gateway.carriers.base import Prepared
 from gateway.config import Smpp
 from gateway.message import CancelOrder, Message, Reason, Rejected
 from gateway.msisdn import InvalidSenderError, Sender, parse_sender
-from gateway.smpp.constants import RegisteredDelivery, Tag
+from gateway.smpp.constants import EsmClass, RegisteredDelivery, Tag
 from gateway.smpp.pdu import CancelSm, SubmitSm
-from gateway.text.gsm0338 import NotEncodableError
-from gateway.text.segment import EncodedText, Encoding, TextTooLongError, choose, encode
+from gateway.text import Composed, NotEncodableError, TextStyle, TextTooLongError, compose, udh
 
 _FLASH = frozenset({"flash", "short_code_flash"})
-_FLASH_DATA_CODING = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18}
 _REFERENCE = int(Tag.USER_MESSAGE_REFERENCE)
+_PAYLOAD = int(Tag.MESSAGE_PAYLOAD)
+_SAR_REFERENCE, _SAR_TOTAL, _SAR_NUMBER = int(Tag.SAR_MSG_REF_NUM), int(Tag.SAR_TOTAL_SEGMENTS), int(Tag.SAR_SEGMENT_SEQNUM)
+_UDHI = int(EsmClass.UDHI)
 _RECEIPT = int(RegisteredDelivery.RECEIPT)
 
 _parse_sender = lru_cache(maxsize=1024)(parse_sender)
+_compose = lru_cache(maxsize=512)(compose)  # a message is prepared when it comes and for each of its parts
 
 
 class Part(NamedTuple):
@@ -45,6 +46,10 @@ class Part(NamedTuple):
     destination: str
     data_coding: int
     octets: bytes
+    elements: bytes = b""  # of the user data header, but for what joins the parts
+    number: int = 1
+    total: int = 1
+    whole: bool = False  # several parts in one: the SMSC cuts it
 
 
 class SubmitBuilder:
@@ -52,7 +57,9 @@ class SubmitBuilder:
 
     def __init__(self, settings: Smpp) -> None:
         self._kinds = frozenset(settings.kinds)
-        self._alphabet = settings.default_alphabet
+        self._style = _style(settings)
+        self._wide = settings.long_messages == "udh16"
+        self._sar = settings.long_messages == "sar"
         self._default_sender = Sender(settings.source_addr, settings.source_ton, settings.source_npi)
         self._prefix = "55" if settings.number_format == "international" else ""
         self._dest_ton = settings.dest_ton
@@ -65,20 +72,39 @@ class SubmitBuilder:
             return Rejected(Reason.NO_ROUTE, lacking)
         try:
             sender = self._sender(message.sender)
-            text = self._encode(message)
+            text = self._compose(message)
         except InvalidSenderError as error:
             return Rejected(Reason.INVALID_SENDER, f"from: {error}")
         except TextTooLongError as error:
             return Rejected(Reason.TEXT_TOO_LONG, f"text: {error}")
         except NotEncodableError as error:
             return Rejected(Reason.NOT_ENCODABLE, f"text: {error}")
-        part = Part(sender, self._prefix + message.to, text.data_coding, text.octets)
-        return Prepared((part,), text.encoding.value)
+        if message.part > 1 and len(text.parts) != message.parts:
+            return Rejected(Reason.INCOMPLETE, "the settings were changed while parts of it were sent")
+        destination, total = self._prefix + message.to, len(text.parts)
+        whole = text.segments > total
+        parts = tuple(
+            Part(sender, destination, text.data_coding, part.octets, text.elements, number, total, whole)
+            for number, part in enumerate(text.parts, 1)
+        )
+        return Prepared(parts, text.encoding.value, text.replaced)
 
     def submit_sm(self, message: Message, part: Part, now: float) -> SubmitSm:
         """Build the PDU; `now` is wall time. SMPP 3.4 s4.4.1"""
-        sender, destination, data_coding, octets = part
+        sender, destination, data_coding, octets, elements, number, total, whole = part
+        tlvs = {_REFERENCE: message.reference.to_bytes(2, "big")}
+        if total > 1:
+            joined = message.row if message.concatenation is None else message.concatenation
+            if self._sar:
+                tlvs |= _sar(joined & 0xFFFF, total, number)
+            else:
+                elements = udh.concatenation(joined, total, number, wide=self._wide) + elements
+        if elements:
+            octets = udh.header(elements) + octets
+        if whole:
+            tlvs[_PAYLOAD], octets = octets, b""
         return SubmitSm(
+            esm_class=_UDHI if elements else 0,
             source_addr_ton=sender.ton,
             source_addr_npi=sender.npi,
             source_addr=sender.address,
@@ -90,7 +116,7 @@ class SubmitBuilder:
             registered_delivery=_RECEIPT if message.receipt else 0,
             data_coding=data_coding,
             short_message=octets,
-            tlvs={_REFERENCE: message.reference.to_bytes(2, "big")},
+            tlvs=tlvs,
         )
 
     def cancel_sm(self, order: CancelOrder, message_id: str) -> CancelSm:
@@ -123,21 +149,30 @@ class SubmitBuilder:
     def _sender(self, raw: str | None) -> Sender:
         return self._default_sender if raw is None else _parse_sender(raw)
 
-    def _encode(self, message: Message) -> EncodedText:
-        encoding = choose(message.text, message.encoding, default_alphabet=self._alphabet)
+    def _compose(self, message: Message) -> Composed:
+        style = self._style
         if message.kind in _FLASH:
-            return self._encode_flash(message.text, encoding)
-        return encode(message.text, encoding, self._alphabet)
+            style = style._replace(flash=True)
+        if message.transliterate:
+            style = style._replace(transliterate=True)
+        return _compose(message.text, message.encoding, style)
 
-    def _encode_flash(self, text: str, encoding: Encoding) -> EncodedText:
-        if encoding is Encoding.GSM7 and self._alphabet != "gsm0338" and not self._same_octets(text):
-            encoding = Encoding.UCS2
-        if encoding is Encoding.LATIN1:
-            encoding = Encoding.UCS2
-        return encode(text, encoding)._replace(data_coding=_FLASH_DATA_CODING[encoding])
 
-    def _same_octets(self, text: str) -> bool:
-        return encode(text, Encoding.GSM7, self._alphabet).octets == encode(text, Encoding.GSM7).octets
+def _style(settings: Smpp) -> TextStyle:
+    way = settings.long_messages
+    return TextStyle(
+        default_alphabet=settings.default_alphabet,
+        latin1=settings.latin1,
+        national_language=settings.national_language and way in ("udh", "udh16"),
+        transliterate=settings.transliterate,
+        apostrophe=settings.apostrophe,
+        long_messages=way,
+    )
+
+
+def _sar(reference: int, total: int, number: int) -> dict[int, bytes]:
+    """Build the TLVs that join parts. SMPP 3.4 s5.3.2.22 to s5.3.2.24"""
+    return {_SAR_REFERENCE: reference.to_bytes(2, "big"), _SAR_TOTAL: bytes([total]), _SAR_NUMBER: bytes([number])}
 
 
 def relative_period(seconds: float) -> str:

@@ -34,17 +34,17 @@ class Verdict(NamedTuple):
     effect: Effect
 
 
-def verdict_of(entry: Entry, encoding: str) -> Verdict:
-    """Turn the answer to one message into its outcome. `Deferred(KIND)` still lacks its `retry_after`."""
+def verdict_of(entry: Entry) -> Verdict:
+    """Turn the answer to one message into its outcome. The carrier adds to it what the answer cannot tell."""
     code = entry.code
     detail = f"code {code}: {entry.result.description}"
     result_class = entry.result_class
     protocol = (entry.protocol,) if entry.protocol else ()
     match result_class:
         case ResultClass.ACCEPTED:
-            return Verdict(Submitted(protocol, encoding), Effect.TAKEN)
+            return Verdict(Submitted(protocol), Effect.TAKEN)
         case ResultClass.UNDER_REVIEW:
-            return Verdict(Submitted(protocol, encoding, under_review=True), Effect.TAKEN)
+            return Verdict(Submitted(protocol, under_review=True), Effect.TAKEN)
         case ResultClass.NOT_CONCLUDED:
             return Verdict(Deferred(detail, Scope.MESSAGE, None, code), Effect.CONGESTED)
         case ResultClass.BAD_REQUEST | ResultClass.BAD_MESSAGE:
@@ -63,7 +63,7 @@ def verdict_of(entry: Entry, encoding: str) -> Verdict:
             assert_never(result_class)
 
 
-def verdicts_of_batch(entries: Sequence[Entry], asked: Sequence[Asked], encoding: str) -> list[Verdict]:
+def verdicts_of_batch(entries: Sequence[Entry], asked: Sequence[Asked]) -> list[Verdict]:
     """Give each message of a batch its verdict, in the order of `asked`.
 
     A batch refused as a whole for its shape says nothing about its messages: each goes again by itself.
@@ -72,10 +72,10 @@ def verdicts_of_batch(entries: Sequence[Entry], asked: Sequence[Asked], encoding
     if match.whole is not None:
         if match.whole.result_class is ResultClass.BAD_REQUEST:
             return [Verdict(None, Effect.ANSWERED)] * len(asked)
-        return [verdict_of(match.whole, encoding)] * len(asked)
+        return [verdict_of(match.whole)] * len(asked)
     unproven = Verdict(InDoubt("the batch's answer does not tell what became of this message"), _effect_of_doubt(entries))
     answers = match.answers
-    return [verdict_of(answers[place], encoding) if place in answers else unproven for place in range(len(asked))]
+    return [verdict_of(answers[place]) if place in answers else unproven for place in range(len(asked))]
 
 
 def _effect_of_doubt(entries: Sequence[Entry]) -> Effect:

@@ -14,12 +14,12 @@ import structlog
 
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
-from gateway.dispatch.routing import Health, Route, routes_of, subsets
+from gateway.dispatch.routing import Health, Route, chosen, probing, routes_of, subsets
 from gateway.journal.base import Bells, Journal, Report, Settlement
 from gateway.message import Answer, CancelAnswer, Message, Rejected
 from gateway.metrics import Metrics
 
-CLAIM_LIMIT = 500  # parts a claim
+CLAIM_LIMIT = 500  # messages a claim: of each its next part
 UNDER_WAY = 64  # settlements whose commit is awaited
 IDLE_CHECK = 1.0  # s: how often a waiting carrier looks whether routing has changed
 CANCEL_BATCH = 50
@@ -49,6 +49,7 @@ class Dispatcher:
         self._failover_after, self._retry = failover_after, retry
         self._clock, self._monotonic, self._jitter = clock, monotonic, jitter
         self._preference = preference
+        self._serving = preference[0] if preference else ""
         self._routes: set[Route] = subsets(preference)
         self._in_flight: dict[tuple[int, int], Message] = {}
         self._health = {name: Health(usable=False, unusable_since=monotonic()) for name in carriers}
@@ -127,7 +128,7 @@ class Dispatcher:
         carrier.submit(batch)
         now = self._clock()
         latency = self._metrics.submit_latency.labels(carrier.name)
-        for message, _ in batch:
+        for message in (message for message, _ in batch if message.part == 1):
             latency.observe(max(0.0, now - max(message.received_at, message.schedule_at or 0.0)))
         if refused:
             await self._reports.put(self._put(refused, carrier.name))
@@ -135,13 +136,26 @@ class Dispatcher:
     def _routes_now(self, name: str) -> list[Route]:
         now = self._monotonic()
         self._observe(now)
-        return routes_of(name, self._routes, self._health, now, self._failover_after)
+        # A suspended carrier that admits a message all the same wants it as a probe.
+        suspended = self._carriers[name].state is CarrierState.SUSPENDED
+        health = probing(name, self._health) if suspended else self._health
+        return routes_of(name, self._routes, health, now, self._failover_after)
 
     def _observe(self, now: float) -> None:
         for name, carrier in self._carriers.items():
             usable = carrier.state in USABLE
             if usable != self._health[name].usable:
                 self._health[name] = Health(usable, now)
+        self._note_switch(now)
+
+    def _note_switch(self, now: float) -> None:
+        """Tell once when what a message goes by, unless it names its routes, has changed."""
+        name = chosen(self._preference, self._health, now, self._failover_after)
+        if name is None or name == self._serving:
+            return
+        log.warning("carrier switch", carrier=name, instead_of=self._serving)
+        self._metrics.carrier_switches.labels(name).inc()
+        self._serving = name
 
     async def _settle(self, carrier: Carrier) -> None:
         while True:
@@ -168,7 +182,7 @@ class Dispatcher:
         deferrals = message.deferrals if message else 0
         outcome, retry_at, counts = decide(answer.outcome, deferrals, self._retry, self._clock(), self._jitter())
         answer = answer if outcome is answer.outcome else msgspec.structs.replace(answer, outcome=outcome)
-        return Settlement(answer, carrier, message.parts if message else 1, retry_at, counts)
+        return Settlement(answer, carrier, retry_at, counts)
 
     async def _report(self) -> None:
         while True:

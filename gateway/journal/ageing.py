@@ -5,13 +5,17 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.journal import replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.intake import unknown_cancel
+from gateway.journal.parking import apply_parked
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
+from gateway.journal.reporting import parts_of
 from gateway.journal.transaction import Transaction, count, placeholders
 from gateway.message import EventType, QueueState, ReplyEvent, Trigger
 
+REFERENCE_LIFE = 4 * 86400.0  # s: twice the longest validity; no phone waits longer for the parts of a message
 STEP = 500  # rows of a kind
 _OUTBOX_LOOKED_THROUGH = 10_000  # while more wait for the broker, nothing that may be waiting is deleted
 
@@ -32,6 +36,7 @@ def tick(tx: Transaction, now: float, *, expire: bool) -> Tick:
             for record in tx.records(_DUE, (state, now, STEP)):
                 end(tx, record, now, report)
         _tombstones(tx, now)
+        replies.expire(tx, now, report)
         _retention(tx, now)
     tx.finish()
     refresh_ages(tx)
@@ -51,11 +56,13 @@ def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report)
     tx.move(
         record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(now - tx.policies.in_doubt_deadline), reason="no proof in time"
     )
+    if tx.memory.parked and record.part > 1:  # receipts for the parts before it
+        apply_parked(tx, record, parts_of(tx, record), carrier, now, report)
 
 
 def _receipt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:
     del report  # no receipt came: there is none to count
-    tx.move(record, Trigger.RECEIPT_DEADLINE, now, carrier=record.carrier or "", code=None, state="no_receipt", parts=record.parts)
+    tx.move(record, Trigger.RECEIPT_DEADLINE, now, carrier=record.carrier or "", code=None, state="no_receipt", parts=record.total)
 
 
 _ENDS: dict[QueueState, Callable[[Transaction, Record, float, Report], object]] = {
@@ -97,6 +104,7 @@ def _retention(tx: Transaction, now: float) -> None:
         _erase_replies(tx, now - tx.policies.text_retention)
         _delete_messages(tx, now - tx.policies.retention)
         _delete_loose(tx, now - tx.policies.retention)
+    _forget_references(tx, now - REFERENCE_LIFE)
     _erase_texts(tx, now - tx.policies.text_retention)
     _erase_refused(tx, now - tx.policies.text_retention)
 
@@ -121,6 +129,11 @@ def _drop_parked(tx: Transaction, before: float) -> None:
     if tx.memory.parked:
         sql = "DELETE FROM receipt WHERE row IN (SELECT row FROM receipt ORDER BY row LIMIT ?) AND parked_at <= ?"
         tx.memory.parked -= tx.run(sql, (STEP, before))
+
+
+def _forget_references(tx: Transaction, before: float) -> None:
+    sql = "DELETE FROM concatenation WHERE destination IN (SELECT destination FROM concatenation WHERE at <= ? ORDER BY at LIMIT ?)"
+    tx.run(sql, (before, STEP))
 
 
 def _erase_texts(tx: Transaction, before: float) -> None:

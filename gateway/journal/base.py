@@ -79,7 +79,6 @@ class Settlement(msgspec.Struct, frozen=True):
 
     answer: Answer
     carrier: str
-    parts: int = 1
     retry_at: float | None = None  # for Deferred: when to try again; None = at once, in its old place
     counts: bool = False  # whether this deferral counts against max_attempts
 
@@ -162,7 +161,7 @@ class Journal(Protocol):
         ...
 
     def claim(self, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> Awaitable[list[Message]]:
-        """Open an attempt by `carrier` for messages QUEUED on one of `routes`, at most `limit` parts; priority first, then arrival.
+        """Open an attempt by `carrier` for the next part of at most `limit` messages QUEUED on one of `routes`: priority, then arrival.
 
         What has expired or was cancelled ends here instead of being claimed.
         """
@@ -173,7 +172,11 @@ class Journal(Protocol):
         ...
 
     def match(self, items: Sequence[Receipt | Reply], now: float, patience: float) -> Awaitable[Report]:
-        """Apply receipts to their messages or park them; publish replies. Raises JournalUnavailableError after `patience` s."""
+        """Apply receipts to their messages or park them; join and publish replies. Raises JournalUnavailableError after `patience` s."""
+        ...
+
+    def answered(self, replies: Sequence[Reply], patience: float) -> Awaitable[None]:
+        """Record that the provider was answered these replies: the same again is another one. Raises JournalUnavailableError."""
         ...
 
     def routes(self) -> Awaitable[list[tuple[str, ...]]]:

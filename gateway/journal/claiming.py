@@ -6,17 +6,21 @@ from gateway.journal.base import Report
 from gateway.journal.doubt import back_to_doubt, has_doubt
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.matching import tail
-from gateway.journal.records import Record
+from gateway.journal.records import Progress, Record
 from gateway.journal.transaction import Transaction, count
-from gateway.message import Message, Trigger
+from gateway.message import Message, Reason, Trigger
 
 _WAITING = "SELECT priority, row FROM message WHERE route = ? AND state = 2 AND (? OR expires_at > ?) ORDER BY priority DESC, row LIMIT ?"
-_OPEN = "INSERT INTO attempt (message, n, carrier, owner, lease, opened_at, destination) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_OPEN = "INSERT INTO attempt (message, n, carrier, owner, lease, opened_at, destination, part) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_NEXT_REFERENCE = (
+    "INSERT INTO concatenation VALUES (?, ?, ?) "
+    "ON CONFLICT (destination) DO UPDATE SET reference = (reference + 1) & 65535, at = excluded.at RETURNING reference"
+)
 _ROUNDS = 8  # of which each may find only what has ended
 
 
 def claim(tx: Transaction, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> list[Message]:
-    """Take at most `limit` parts of the messages that wait on `routes`: priority first, then arrival.
+    """Take the next part of at most `limit` messages that wait on `routes`: priority first, then arrival.
 
     What ended instead is counted by the next tick.
     """
@@ -33,7 +37,7 @@ def claim(tx: Transaction, carrier: str, routes: Sequence[tuple[str, ...]], limi
     messages = [_open(tx, record, carrier, now) for record in taken]
     lease = now + tx.policies.lease
     owner = tx.policies.owner
-    tx.run_many(_OPEN, [(message.row, message.attempt, carrier, owner, lease, now, tail(message.to)) for message in messages])
+    tx.run_many(_OPEN, [(message.row, message.attempt, carrier, owner, lease, now, tail(message.to), message.part) for message in messages])
     tx.finish()
     return messages
 
@@ -45,20 +49,15 @@ def routes(tx: Transaction) -> list[tuple[str, ...]]:
 
 def _one_round(tx: Transaction, routes: list[int], limit: int, now: float, taken: list[Record], report: Report) -> int:
     """Add to `taken`; return how many messages ended instead."""
-    ended = parts = 0
+    ended = 0
     for record in _waiting(tx, routes, limit, now):
-        if record.cancel:
+        if record.cancel and not record.begun:
             cancel_waiting(tx, record, now, report)
             ended += 1
         elif record.expires_at <= now:
             ended += expire_waiting(tx, record, now, report)
-        elif taken and parts + record.parts > limit:
-            break
         else:
             taken.append(record)
-            parts += record.parts
-            if parts >= limit:
-                break
     return ended
 
 
@@ -76,8 +75,16 @@ def _waiting(tx: Transaction, routes: list[int], limit: int, now: float) -> list
 def _open(tx: Transaction, record: Record, carrier: str, now: float) -> Message:
     record.carrier = carrier
     record.attempt += 1
+    if record.parts > 1 and record.progress is None:
+        record.progress = Progress(_concatenation(tx, record, now))
     tx.move(record, Trigger.CLAIM, now)
     return record.claimed()
+
+
+def _concatenation(tx: Transaction, record: Record, now: float) -> int:
+    """Give a message the reference that follows its destination's last one, and a destination's first by chance (the row's)."""
+    ((reference,),) = tx.all(_NEXT_REFERENCE, (int(record.message.to), record.row & 0xFFFF, now))
+    return reference  # type: ignore[return-value] # an INTEGER
 
 
 def expire_waiting(tx: Transaction, record: Record, now: float, report: Report) -> bool:
@@ -87,6 +94,18 @@ def expire_waiting(tx: Transaction, record: Record, now: float, report: Report) 
     if has_doubt(tx, record):
         back_to_doubt(tx, record, now)
         return True
+    if record.begun:
+        reject_rest(tx, record, now, report)
+        return True
     tx.move(record, Trigger.EXPIRE, now)
     count(report, "messages", "", "expired")
     return True
+
+
+def reject_rest(tx: Transaction, record: Record, now: float, report: Report) -> None:
+    """End a message whose time is over after some of its parts were sent: it has not expired whole."""
+    progress = record.progress
+    assert progress is not None  # it has begun
+    detail = f"{progress.done} of {progress.parts} parts were sent, and the time of the others is over"
+    tx.move(record, Trigger.INCOMPLETE, now, reason=Reason.INCOMPLETE, detail=detail, carrier=record.carrier)
+    count(report, "messages", record.carrier or "", "rejected")

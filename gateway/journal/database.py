@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.journal.base import JournalLockedError, JournalVersionError
+from gateway.journal.matching import destination
+from gateway.journal.records import unpack_message
 
 Synchronous = Literal["full", "normal"]
 
 _FIRST_ROW_LIMIT = 1 << 31
+_UNFILLED = "unfilled_destination"
+_STEP = 2000  # messages
 
 
 class Lock:
@@ -107,6 +111,22 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\n{_first_row() if number == 1 else ''}PRAGMA user_version = {number};\nCOMMIT;"
             )
+    _fill_destinations(connection)
+
+
+def _fill_destinations(connection: sqlite3.Connection) -> None:
+    """Give the messages of an older journal their `destination`, a bounded step a transaction; a mark lets the next start go on."""
+    while (mark := connection.execute("SELECT value FROM meta WHERE key = ?", (_UNFILLED,)).fetchone()) is not None:
+        rows = connection.execute("SELECT row, body FROM message WHERE row > ? ORDER BY row LIMIT ?", (mark[0], _STEP)).fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            "UPDATE message SET destination = ? WHERE row = ?", [(destination(unpack_message(body).to), row) for row, body in rows]
+        )
+        if rows:
+            connection.execute("UPDATE meta SET value = ? WHERE key = ?", (rows[-1][0], _UNFILLED))
+        else:
+            connection.execute("DELETE FROM meta WHERE key = ?", (_UNFILLED,))
+        connection.execute("COMMIT")
 
 
 def user_version(connection: sqlite3.Connection) -> int:

@@ -3,16 +3,16 @@
 An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
 carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
 carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the
-text.
+text (so that it is the first part, where there are several).
 """
 
 from gateway.journal.matching import same_destination, tail, text_agrees, within_window
 from gateway.journal.records import ATTEMPT_COLUMNS, Attempt, Record
 from gateway.journal.transaction import Transaction
-from gateway.message import QueueState, Receipt, Trigger
+from gateway.message import QueueState, Receipt, Trigger, part_reference
 
 _DOUBTFUL = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE destination = ? AND doubtful_since IS NOT NULL AND carrier = ?"  # noqa: S608
-_OPEN = "SELECT message FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
+_OPEN = "SELECT message, part FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
 _RIVAL = "SELECT 1 FROM receipt WHERE destination = ? AND carrier = ? AND row <> ? LIMIT 1"
 
 
@@ -51,13 +51,13 @@ def suspect(tx: Transaction, receipt: Receipt, parked: int = 0) -> tuple[Attempt
     candidates = [(attempt, record) for attempt in attempts if (record := _candidate(tx, attempt, receipt)) is not None]
     if not candidates:
         return None
-    rivals = [row for (row,) in tx.all(_OPEN, (place, receipt.carrier))]
+    rivals = [part_reference(row, part) for row, part in tx.all(_OPEN, (place, receipt.carrier))]  # type: ignore[arg-type] # INTEGERs
     if receipt.reference is not None:
         return _by_reference(candidates, rivals, receipt.reference)
     if len(candidates) > 1 or rivals or tx.one(_RIVAL, (place, receipt.carrier, parked)):
         return None
     ((attempt, record),) = candidates
-    return (attempt, "receipt") if text_agrees(receipt.text, record.message.text) else None
+    return (attempt, "receipt") if attempt.part == 1 and text_agrees(receipt.text, record.message.text) else None
 
 
 def _candidate(tx: Transaction, attempt: Attempt, receipt: Receipt) -> Record | None:
@@ -68,8 +68,8 @@ def _candidate(tx: Transaction, attempt: Attempt, receipt: Receipt) -> Record | 
     return record if within_window(receipt, attempt.opened_at, attempt.doubtful_since) else None
 
 
-def _by_reference(candidates: list[tuple[Attempt, Record]], rivals: list[object], reference: int) -> tuple[Attempt, str] | None:
-    named = [attempt for attempt, _ in candidates if attempt.message & 0xFFFF == reference]
-    if len(named) != 1 or any(isinstance(row, int) and row & 0xFFFF == reference for row in rivals):
+def _by_reference(candidates: list[tuple[Attempt, Record]], rivals: list[int], reference: int) -> tuple[Attempt, str] | None:
+    named = [attempt for attempt, _ in candidates if attempt.reference == reference]
+    if len(named) != 1 or reference in rivals:
         return None
     return named[0], "reference"

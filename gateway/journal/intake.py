@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.journal.base import Report, encode_event
 from gateway.journal.doubt import back_to_doubt, has_doubt
+from gateway.journal.matching import destination
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, STATES, Record, instant, pack
 from gateway.journal.transaction import INSERT_MESSAGE, Transaction, count
 from gateway.message import (
@@ -52,9 +53,8 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
         state, due_at = _first_state(message, now)
         queue[state] += 1
         route = tx.route(message.routes)
-        rows.append(
-            (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at, pack(message))
-        )
+        fixed = (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at)
+        rows.append((*fixed, pack(message), destination(message.to)))
     if tx.run_many(INSERT_MESSAGE, rows) < len(rows):
         _repeated(tx, messages, first, now, report)
     else:
@@ -65,9 +65,11 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
 
 
 def _remember(tx: Transaction, messages: list[Message], rows: list[tuple[Any, ...]]) -> None:
-    for message, (row, source, id, state, _, route, parts, due_at, expires_at, body) in zip(messages, rows, strict=True):
+    for message, (row, source, id, state, _, route, parts, due_at, expires_at, body, _) in zip(messages, rows, strict=True):
         tx.remember(
-            Record(row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, body, message)
+            Record(
+                row, source, id, STATES[state], route, parts, due_at, expires_at, 0, 0, 0, 0, 0, None, None, 1, None, None, body, message
+            )
         )
 
 
@@ -168,7 +170,7 @@ def _cancel(tx: Transaction, cancel: Cancel, now: float, report: Report) -> None
     record = tx.record_by_id(cancel.source, cancel.id)
     if record is None:
         tx.memory.tombstones += tx.run("INSERT INTO tombstone VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (cancel.source, cancel.id, now))
-    elif record.state in _WAITING:
+    elif record.state in _WAITING and not record.begun:
         cancel_waiting(tx, record, now, report)
     elif record.state is QueueState.DONE:
         _too_late(tx, record, now)

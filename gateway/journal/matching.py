@@ -62,6 +62,14 @@ def tail(number: str) -> str:
     return digits[-TAIL:] if len(digits) >= TAIL else ""
 
 
+def destination(number: str) -> int | None:
+    """Return the last 8 digits of a number as `message.destination` has them, None where it has fewer."""
+    digits = number[-TAIL:]
+    if not (digits.isascii() and digits.isdigit()):
+        digits = tail(number)
+    return int(digits) if len(digits) == TAIL else None
+
+
 def same_destination(one: str, other: str) -> bool:
     """Compare two numbers loosely: the last 8 digits, and the area code where both have one."""
     if not tail(one) or tail(one) != tail(other):

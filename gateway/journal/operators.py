@@ -8,8 +8,9 @@ from gateway.journal.doubt import since
 from gateway.journal.reading import conditions, given, in_span
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant
 from gateway.journal.settling import resubmit
+from gateway.journal.taking import accept
 from gateway.journal.transaction import Transaction, count, placeholders
-from gateway.message import QueueState, Reason, Trigger
+from gateway.message import Answer, QueueState, Reason, Submitted, Trigger
 
 Verdict = Literal["submitted", "rejected", "resubmit"]
 
@@ -33,35 +34,26 @@ def resolve(tx: Transaction, selection: Selection, verdict: Verdict, now: float)
     """End the doubt of messages. Receipts for what was "submitted" may still find it."""
     report = Report()
     for record in _chosen(tx, selection, (QueueState.IN_DOUBT,)):
-        _RESOLVE[verdict](tx, record, now)
+        _RESOLVE[verdict](tx, record, now, report)
         count(report, "in_doubt", record.carrier or "", "operator")
     tx.finish()
     return report
 
 
-def _submitted(tx: Transaction, record: Record, now: float) -> None:
-    asked = record.message.receipt
-    tx.move(
-        record,
-        Trigger.SUBMITTED if asked else Trigger.ACCEPTED_FINAL,
-        now,
-        now + tx.policies.receipt_deadline,
-        carrier=record.carrier or "",
-        message_ids=(),
-        parts=record.parts,
-        encoding="",
-        attempt=record.attempt,
-        possible_duplicate=bool(record.possible_duplicate),
-    )
+def _submitted(tx: Transaction, record: Record, now: float, report: Report) -> None:
+    """Take the part that is in doubt as sent; where there are others, they go now."""
+    taken = Submitted(())
+    answer = Answer(record.row, record.attempt, taken, now, part=record.part, parts=record.total)
+    accept(tx, record, record.carrier or "", answer, taken, now, report)
 
 
-def _rejected(tx: Transaction, record: Record, now: float) -> None:
+def _rejected(tx: Transaction, record: Record, now: float, _report: Report) -> None:
     began = since(tx, record)
     detail = "an operator says that it was not sent" + (f"; in doubt since {instant(began)}" if began else "")
     tx.move(record, Trigger.REJECTED, now, reason=Reason.OPERATOR, detail=detail, carrier=record.carrier)
 
 
-def _resubmit(tx: Transaction, record: Record, now: float) -> None:
+def _resubmit(tx: Transaction, record: Record, now: float, _report: Report) -> None:
     resubmit(tx, record, record.carrier or "", now)
 
 

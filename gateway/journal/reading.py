@@ -8,14 +8,14 @@ import sqlite3
 from typing import Any
 
 from gateway.journal.base import Selection, StateStats, Stats
-from gateway.journal.records import MESSAGE_SHIFT, PART_SHIFT, STATES, unpack_message
+from gateway.journal.records import MESSAGE_SHIFT, PART_SHIFT, STATES, unpack_message, unpack_progress
 from gateway.journal.transaction import Memory, placeholders
 from gateway.message import QueueState
 from gateway.msisdn import Msisdn
 
 _FIELDS = (
     "row, source, id, state, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, confirmed, last_error, due_at, "
-    "expires_at, body"
+    "expires_at, progress, body"
 )
 
 
@@ -76,7 +76,7 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
     """Tell of one message what people may see."""
     names = _FIELDS.split(", ")
     fields = dict(zip(names, row, strict=True))
-    message = unpack_message(fields.pop("body"))
+    message, progress = unpack_message(fields.pop("body")), unpack_progress(fields.pop("progress"))
     fields["state"] = STATES[fields["state"]].name.lower()
     for flag in ("possible_duplicate", "confirmed", "cancel"):
         fields[flag] = bool(fields[flag])
@@ -85,7 +85,8 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
         "routes": list(message.routes),
         "received_at": message.received_at,
         "priority": message.priority,
-        "parts": message.parts,
+        "parts": message.parts if progress is None else progress.parts or message.parts,
+        "parts_sent": None if progress is None else progress.done,  # of one of several parts
         "kind": message.kind,
         "metadata": message.metadata,
     }
@@ -149,6 +150,7 @@ def load_memory(connection: sqlite3.Connection) -> Memory:
         doubts=number("SELECT count(*) FROM attempt WHERE doubtful_since IS NOT NULL"),
         parked=number("SELECT count(*) FROM receipt"),
         refused=number("SELECT count(*) FROM refused"),
+        fragments=number("SELECT count(*) FROM fragment"),
         tombstones=number("SELECT count(*) FROM tombstone"),
         routes={tuple(json.loads(names)): route for route, names in connection.execute("SELECT id, names FROM route")},
     )

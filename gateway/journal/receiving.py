@@ -1,21 +1,23 @@
-"""The match operation: a receipt finds its message, or is parked; a reply is published."""
+"""The match operation: a receipt finds its message, or is parked; a reply is told by `replies`."""
 
 import json
 from collections.abc import Sequence
 
+from gateway.journal import replies
 from gateway.journal.base import Match, Report
-from gateway.journal.matching import key, keys, rule, same_destination, tail
-from gateway.journal.records import PART_COLUMNS, Part, instant, pack, unpack_receipt
-from gateway.journal.reporting import apply, prove
-from gateway.journal.transaction import Transaction, count
-from gateway.message import EventType, QueueState, Receipt, Reply, ReplyEvent, event_id
+from gateway.journal.matching import key, keys, rule, same_destination
+from gateway.journal.parking import park
+from gateway.journal.proving import Proof, prove
+from gateway.journal.records import PART_COLUMNS, Part
+from gateway.journal.reporting import apply
+from gateway.journal.transaction import Transaction
+from gateway.message import QueueState, Receipt, Reply
 
 Found = dict[tuple[str, str], list[Part]]  # by carrier and key
 
 _ORDER = {match: place for place, match in enumerate(Match)}
 _BY_KEY = f"SELECT {PART_COLUMNS} FROM part WHERE key = ? AND carrier = ?"  # noqa: S608
 _BY_KEYS = f"SELECT carrier, key, {PART_COLUMNS} FROM part WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
-_INSERT = "INSERT INTO receipt (row, carrier, key, destination, parked_at, body) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Report:
@@ -26,7 +28,7 @@ def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Repo
         if isinstance(item, Receipt):
             _receive(tx, item, found, now, report)
         else:
-            _reply(tx, item, now, report)
+            replies.take(tx, item, now, report)
     tx.finish()
     return report
 
@@ -44,16 +46,17 @@ def _look_up(tx: Transaction, receipts: list[Receipt]) -> Found:
 def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, report: Report) -> None:
     found = _find(tx, receipt, looked_up) if receipt.message_id else None
     if found is None:
-        if prove(tx, receipt, Match.REFERENCE, now, report):
+        proof = prove(tx, receipt, Match.REFERENCE, now, report)
+        if proof is not Proof.APPLIED:
+            park(tx, receipt, now)
+        if proof is not Proof.NONE:
             looked_up.pop((receipt.carrier, key(receipt.message_id)), None)
             looked_up |= _look_up(tx, [receipt])  # the next one of this id
-        else:
-            _park(tx, receipt, now)
         return
     how, part = found
     record = tx.record(part.message)
-    if record is None or record.state is QueueState.ACTIVE:
-        _park(tx, receipt, now)  # an earlier copy's, while a later one is on its way: settling that one applies it
+    if record is None or record.state is QueueState.ACTIVE or (record.begun and record.state is not QueueState.DONE):
+        park(tx, receipt, now)  # of an earlier copy or part, while a later one is on its way: settling that one applies it
         return
     tx.learn(receipt.carrier, how)
     apply(tx, record, part, receipt, how, now, report)
@@ -82,45 +85,3 @@ def _choose(tx: Transaction, found: list[tuple[Match, Part]], receipt: Receipt) 
         return here, learnt[receipt.carrier, how], -_ORDER[how], part.submitted_at
 
     return max(found, key=merit, default=None)
-
-
-def _park(tx: Transaction, receipt: Receipt, now: float) -> None:
-    """Keep a receipt, once however often it comes."""
-    memory = tx.memory
-    wanted = key(receipt.message_id) if receipt.message_id else ""
-    for (body,) in tx.all(
-        "SELECT body FROM receipt WHERE key = ? AND carrier = ? AND destination = ?", (wanted, receipt.carrier, tail(receipt.to))
-    ):
-        if _same(unpack_receipt(body), receipt):  # type: ignore[arg-type] # a BLOB
-            return
-    tx.run(_INSERT, (memory.next_parked, receipt.carrier, wanted, tail(receipt.to), now, pack(receipt)))
-    memory.next_parked += 1
-    memory.parked += 1
-    memory.unmatched += 1
-    if memory.parked > tx.policies.parked_limit:
-        dropped = tx.run("DELETE FROM receipt WHERE row = (SELECT min(row) FROM receipt)")
-        memory.parked -= dropped
-        memory.dropped += dropped
-
-
-def _same(one: Receipt, other: Receipt) -> bool:
-    return (one.raw, one.code, one.message_id) == (other.raw, other.code, other.message_id)
-
-
-def _reply(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
-    number = tx.loose()
-    event = ReplyEvent(
-        event_id=event_id("-", "reply", number),
-        time=instant(now),
-        instance=tx.policies.instance,
-        carrier=reply.carrier,
-        from_=reply.sender,
-        to=reply.to,
-        text=reply.text,
-        encoding=reply.encoding,
-        received_at=instant(reply.received_at),
-        parts=reply.parts,
-        complete=reply.complete,
-    )
-    tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "", now), None, None)
-    count(report, "replies", reply.carrier, "true" if reply.complete else "false")

@@ -20,7 +20,9 @@ from gateway.message import (
     Receipt,
     ReceiptEvent,
     RejectedEvent,
+    Reply,
     ReplyEvent,
+    part_reference,
     rfc3339,
 )
 
@@ -44,11 +46,25 @@ EVENT_CLASSES: dict[EventType, type[AnyEvent]] = {
 _encoder = msgspec.msgpack.Encoder()
 _messages = msgspec.msgpack.Decoder(Message)
 _receipts = msgspec.msgpack.Decoder(Receipt)
+_replies = msgspec.msgpack.Decoder(Reply)
 
 COLUMNS = (
     "row, source, id, state, route, parts, due_at, expires_at, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, "
-    "confirmed, last_error, body"
+    "confirmed, last_error, progress, body"
 )
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True):
+    """How much of a message of several parts has left."""
+
+    concatenation: int  # the reference that joins its parts at the phone
+    done: int = 0  # parts that the provider took, always the first ones
+    parts: int = 0  # that its carrier makes of it; 0 = not known yet
+
+    @property
+    def begun(self) -> bool:
+        """Whether some parts were taken, and others are still to be sent."""
+        return 0 < self.done < self.parts
 
 
 class Record(msgspec.Struct, gc=False):
@@ -71,6 +87,7 @@ class Record(msgspec.Struct, gc=False):
     code: int | None
     confirmed: int
     last_error: str | None
+    progress: Progress | None
     body: bytes
     decoded: Message | None = None
 
@@ -81,6 +98,21 @@ class Record(msgspec.Struct, gc=False):
             self.decoded = _messages.decode(self.body)
         return self.decoded
 
+    @property
+    def part(self) -> int:
+        """The part to send next: 1, 2, 3, ..."""
+        return 1 if self.progress is None else self.progress.done + 1
+
+    @property
+    def total(self) -> int:
+        """How many parts it has on its present way; before one was answered, what it may have."""
+        return 1 if self.progress is None else self.progress.parts or self.parts
+
+    @property
+    def begun(self) -> bool:
+        """Whether some of its parts were taken, and others are still to be sent."""
+        return self.progress is not None and self.progress.begun
+
     def claimed(self) -> Message:
         """Return the message with what a claim fills in. Frozen for all others; this copy was decoded a moment ago, for this caller."""
         message = _messages.decode(self.body)
@@ -88,13 +120,17 @@ class Record(msgspec.Struct, gc=False):
         msgspec.structs.force_setattr(message, "attempt", self.attempt)
         msgspec.structs.force_setattr(message, "deferrals", self.deferrals)
         msgspec.structs.force_setattr(message, "possible_duplicate", bool(self.possible_duplicate))
+        if self.progress is not None:
+            msgspec.structs.force_setattr(message, "part", self.part)
+            msgspec.structs.force_setattr(message, "parts", self.total)
+            msgspec.structs.force_setattr(message, "concatenation", self.progress.concatenation)
         self.decoded = message
         return message
 
 
 UPDATE = (
     "UPDATE message SET state = ?, due_at = ?, attempt = ?, deferrals = ?, seq = ?, possible_duplicate = ?, cancel = ?, carrier = ?, "
-    "code = ?, confirmed = ?, last_error = ? WHERE row = ?"
+    "code = ?, confirmed = ?, last_error = ?, progress = ? WHERE row = ?"
 )
 
 
@@ -112,6 +148,7 @@ def update_values(record: Record) -> tuple[object, ...]:
         record.code,
         record.confirmed,
         record.last_error,
+        None if record.progress is None else _encoder.encode(record.progress),
         record.row,
     )
 
@@ -154,14 +191,28 @@ class Attempt(msgspec.Struct, gc=False):
     carrier: str
     opened_at: float
     doubtful_since: float | None
+    part: int
+
+    @property
+    def reference(self) -> int:
+        """The user_message_reference of what it sent."""
+        return part_reference(self.message, self.part)
 
 
-ATTEMPT_COLUMNS = "message, n, carrier, opened_at, doubtful_since"
+ATTEMPT_COLUMNS = "message, n, carrier, opened_at, doubtful_since, part"
 
 
-def pack(value: Message | Receipt) -> bytes:
-    """Write a message or a receipt for the journal."""
+_progresses = msgspec.msgpack.Decoder(Progress)
+
+
+def pack(value: Message | Receipt | Reply) -> bytes:
+    """Write a message, a receipt or a reply for the journal."""
     return _encoder.encode(value)
+
+
+def unpack_progress(body: bytes | None) -> Progress | None:
+    """Read the progress of a message, where it has one."""
+    return None if body is None else _progresses.decode(body)
 
 
 def unpack_message(body: bytes) -> Message:
@@ -172,6 +223,11 @@ def unpack_message(body: bytes) -> Message:
 def unpack_receipt(body: bytes) -> Receipt:
     """Read a receipt that `pack` wrote."""
     return _receipts.decode(body)
+
+
+def unpack_reply(body: bytes) -> Reply:
+    """Read a reply that `pack` wrote."""
+    return _replies.decode(body)
 
 
 def instant(timestamp: float) -> str:

@@ -1,16 +1,13 @@
-"""Apply a receipt to the message that it was found to be of, and find the parked receipts of what was just recorded.
+"""Apply a receipt to the message that it was found to be of.
 
 A final state is sticky, but "unknown" yields and "delivered, unconfirmed" becomes confirmed. A message of several parts ends when every
-part has a final code; its own is then the first that is not "delivered", and that is what its final event says.
+part has a final code; its own is then the first that is not "delivered", and that is what its final event says. A part that was sent twice
+counts as delivered when one of its copies was.
 """
 
-from collections.abc import Iterable
-
 from gateway.journal.base import Match, Report
-from gateway.journal.doubt import suspect
-from gateway.journal.matching import recorded_keys, tail
-from gateway.journal.records import PART_COLUMNS, PART_SHIFT, Part, Record, instant, part_row, unpack_receipt
-from gateway.journal.transaction import Transaction, count, placeholders
+from gateway.journal.records import PART_COLUMNS, PART_SHIFT, Part, Record, instant
+from gateway.journal.transaction import Transaction, count
 from gateway.message import QueueState, Receipt, Trigger
 from gateway.provider.dlr import DlrCode, state_name, supersedes
 
@@ -79,17 +76,15 @@ def _advance_code(tx: Transaction, record: Record, part: Part, receipt: Receipt)
         part.code, part.confirmed = receipt.code, int(receipt.confirmed)
     part.final = part.final or receipt.final
     tx.run("UPDATE part SET code = ?, confirmed = ?, final = ? WHERE row = ?", (part.code, part.confirmed, part.final, part.row))
-    first = part.row & ~0xFF
-    codes = tx.all("SELECT code FROM part WHERE row BETWEEN ? AND ? AND final ORDER BY row", (first, first | 0xFF))
+    codes: dict[int, int] = {}
+    for each in parts_of(tx, record):
+        if each.final and each.code is not None and codes.get(each.number) != _DELIVERED:
+            codes[each.number] = each.code
     if len(codes) < part.parts:
         return receipt.code, False
-    verdict = next((code for (code,) in codes if code != _DELIVERED), _DELIVERED)
-    assert isinstance(verdict, int)  # a final receipt has a code
+    verdict = next((codes[number] for number in sorted(codes) if codes[number] != _DELIVERED), _DELIVERED)
     record.code, record.confirmed = verdict, int(receipt.confirmed)
     return verdict, True
-
-
-# --- Parked receipts --------------------------------------------------------------------------------------------------------------
 
 
 def parts_of(tx: Transaction, record: Record) -> list[Part]:
@@ -98,48 +93,3 @@ def parts_of(tx: Transaction, record: Record) -> list[Part]:
     first = record.row << PART_SHIFT
     rows = tx.all(f"SELECT {PART_COLUMNS} FROM part WHERE row BETWEEN ? AND ? ORDER BY row", (first, first | (1 << PART_SHIFT) - 1))  # noqa: S608
     return [Part(*row) for row in rows]  # type: ignore[arg-type] # in the order of PART_COLUMNS
-
-
-def apply_parked(tx: Transaction, record: Record, parts: Iterable[Part], carrier: str, now: float, report: Report) -> None:
-    """Apply the receipts that came before what they are about was recorded."""
-    form = tx.policies.message_id_formats.get(carrier, "auto")
-    for part in parts:
-        keys = recorded_keys(part.message_id, form)
-        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier = ? ORDER BY row"  # noqa: S608
-        for row, body in tx.all(query, (*keys, carrier)):
-            _unpark(tx, row)
-            apply(tx, record, part, unpack_receipt(body), Match.PARKED, now, report)  # type: ignore[arg-type] # a BLOB
-
-
-def apply_parked_for(tx: Transaction, destination: str, carrier: str, now: float, report: Report) -> None:
-    """Try the receipts parked for a destination that has an attempt in doubt."""
-    for row, body in tx.all(
-        "SELECT row, body FROM receipt WHERE destination = ? AND carrier = ? ORDER BY row", (tail(destination), carrier)
-    ):
-        receipt = unpack_receipt(body)  # type: ignore[arg-type] # a BLOB
-        if prove(tx, receipt, Match.PARKED, now, report, parked=row):  # type: ignore[arg-type] # an INTEGER
-            _unpark(tx, row)
-
-
-def _unpark(tx: Transaction, row: object) -> None:
-    tx.memory.parked -= tx.run("DELETE FROM receipt WHERE row = ?", (row,))
-
-
-def prove(tx: Transaction, receipt: Receipt, match: Match, now: float, report: Report, parked: int = 0) -> bool:
-    """Apply a receipt whose id is not known to the attempt in doubt that it proves. Return whether there is one."""
-    found = suspect(tx, receipt, parked)
-    if found is None:
-        return False
-    attempt, way = found
-    record = tx.record(attempt.message)
-    assert record is not None  # suspect has read it
-    tx.resolve_doubt(attempt.message, attempt.n)
-    row = part_row(record.row, attempt.n, 1)
-    if receipt.message_id:
-        part = tx.add_part(row, attempt.carrier, receipt.message_id, record.parts, attempt.opened_at)
-    else:
-        part = Part(row, "", record.parts, attempt.opened_at, None, 1, 0)
-    tx.flush()  # the next receipt may look for it
-    count(report, "in_doubt", attempt.carrier, way)
-    apply(tx, record, part, receipt, match, now, report)
-    return True

@@ -10,10 +10,13 @@ from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.doubt import deadline, has_doubt
 from gateway.journal.intake import cancel_waiting
-from gateway.journal.records import PART_SHIFT, Part, Record, instant, part_row
-from gateway.journal.reporting import apply_parked, apply_parked_for, parts_of
+from gateway.journal.parking import apply_parked
+from gateway.journal.proving import apply_parked_for
+from gateway.journal.records import Progress, Record, instant
+from gateway.journal.reporting import parts_of
+from gateway.journal.taking import accept, record_parts
 from gateway.journal.transaction import Transaction, count
-from gateway.message import Answer, Deferred, InDoubt, QueueState, Rejected, Submitted, Trigger
+from gateway.message import Answer, Deferred, InDoubt, QueueState, Reason, Rejected, Submitted, Trigger
 
 _OVERTAKEN = (QueueState.IN_DOUBT, QueueState.QUEUED, QueueState.DEFERRED, QueueState.HELD)
 
@@ -58,7 +61,7 @@ def _current(tx: Transaction, record: Record, settlement: Settlement, now: float
         return
     tx.resolve(record.row, record.attempt)
     if isinstance(outcome, Submitted):
-        _accept(tx, record, settlement, outcome, now, report)
+        accept(tx, record, settlement.carrier, settlement.answer, outcome, now, report)
     elif _taken_before(tx, record, settlement, now, report):
         return
     elif isinstance(outcome, Rejected):
@@ -70,40 +73,13 @@ def _current(tx: Transaction, record: Record, settlement: Settlement, now: float
 # --- The four outcomes ------------------------------------------------------------------------------------------------------------
 
 
-def _accept(tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted, now: float, report: Report) -> None:
-    answer, carrier = settlement.answer, settlement.carrier
-    parts = _record_parts(tx, answer, carrier, outcome)
-    trigger = Trigger.SUBMITTED if record.message.receipt else Trigger.ACCEPTED_FINAL
-    tx.move(
-        record,
-        trigger,
-        now,
-        now + tx.policies.receipt_deadline,
-        carrier=carrier,
-        message_ids=outcome.message_ids,
-        parts=len(outcome.message_ids) or record.parts,
-        encoding=outcome.encoding,
-        attempt=answer.attempt,
-        possible_duplicate=bool(record.possible_duplicate),
-        under_review=outcome.under_review,
-    )
-    count(report, "messages", carrier, "submitted")
-    if tx.memory.parked:
-        apply_parked(tx, record, parts_of(tx, record) if record.possible_duplicate else parts, carrier, now, report)
-
-
-def _record_parts(tx: Transaction, answer: Answer, carrier: str, outcome: Submitted) -> list[Part]:
-    ids = outcome.message_ids
-    return [
-        tx.add_part(part_row(answer.row, answer.attempt, number), carrier, message_id, len(ids), answer.at)
-        for number, message_id in enumerate(ids, 1)
-        if message_id  # ESME_ROK with an empty message_id happens
-    ]
-
-
 def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected, now: float, report: Report) -> None:
-    record.last_error = outcome.detail
     carrier = settlement.carrier
+    if outcome.reason is Reason.NO_ROUTE and _try_another(tx, record, settlement, outcome, now, report):
+        return
+    if settlement.answer.part > 1:
+        outcome = _of_part(settlement.answer, outcome)
+    record.last_error = outcome.detail
     if record.possible_duplicate and has_doubt(tx, record):
         # This copy was refused; whether the one before it was taken is still open.
         detail = f"sent again and refused: {outcome.detail}"
@@ -111,6 +87,27 @@ def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Re
         return
     count(report, "messages", carrier, "rejected")
     tx.move(record, Trigger.REJECTED, now, reason=outcome.reason, detail=outcome.detail, carrier=carrier, code=outcome.code)
+    if tx.memory.parked and settlement.answer.part > 1:
+        apply_parked(tx, record, parts_of(tx, record), carrier, now, report)
+
+
+def _of_part(answer: Answer, outcome: Rejected) -> Rejected:
+    sent = "part 1 was sent" if answer.part == 2 else f"parts 1 to {answer.part - 1} were sent"
+    rest = "" if answer.part == answer.parts else ", the rest not"
+    return Rejected(outcome.reason, f"part {answer.part} of {answer.parts}: {outcome.detail}; {sent}{rest}", outcome.code)
+
+
+def _try_another(tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected, now: float, report: Report) -> bool:
+    """Put a message that this carrier cannot carry back for the others of its route. Return whether there are any."""
+    names = next(names for names, number in tx.memory.routes.items() if number == record.route)
+    others = tuple(name for name in names if name != settlement.carrier)
+    if not others or record.possible_duplicate or settlement.answer.part > 1 or record.state is not QueueState.ACTIVE:
+        return False
+    record.last_error = outcome.detail
+    count(report, "messages", settlement.carrier, "deferred")
+    tx.reroute(record, others)
+    tx.move(record, Trigger.REQUEUED, now, record.expires_at)
+    return True
 
 
 def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Deferred, now: float, report: Report) -> None:
@@ -118,11 +115,12 @@ def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Def
     record.deferrals += settlement.counts
     count(report, "messages", settlement.carrier, "deferred")
     expired = record.expires_at <= now and not tx.memory.suspended
-    if settlement.retry_at is None or expired or record.cancel:
+    cancelled = bool(record.cancel) and not record.begun
+    if settlement.retry_at is None or expired or cancelled:
         tx.move(record, Trigger.REQUEUED, now, record.expires_at)
     else:
         tx.move(record, Trigger.DEFERRED, now, min(settlement.retry_at, record.expires_at))
-    if record.cancel:
+    if cancelled:
         cancel_waiting(tx, record, now, report)
     elif expired:
         expire_waiting(tx, record, now, report)
@@ -131,6 +129,8 @@ def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Def
 def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InDoubt, now: float, report: Report) -> None:
     carrier = settlement.carrier
     record.last_error = outcome.detail
+    if record.progress is not None and settlement.answer.parts > 1:  # after a restart only the guess of `parts` is known
+        record.progress = Progress(record.progress.concatenation, record.progress.done, settlement.answer.parts)
     values = (settlement.answer.at, record.row, record.attempt)
     tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
     count(report, "messages", carrier, "in_doubt")
@@ -163,13 +163,13 @@ def _taken_before(tx: Transaction, record: Record, settlement: Settlement, now: 
     """An earlier copy was taken while this one was on its way: then it does not matter what became of this one."""
     if not record.possible_duplicate:
         return False
-    earlier = parts_of(tx, record)
+    earlier = [part for part in parts_of(tx, record) if part.number == settlement.answer.part]
     if not earlier:
         return False
     attempt = earlier[0].row >> 8 & 0xFFFF
-    ids = tuple(part.message_id for part in earlier if part.row >> 8 & 0xFFFF == attempt)
-    answer = Answer(record.row, attempt, Submitted(ids), earlier[0].submitted_at)
-    _accept(tx, record, Settlement(answer, settlement.carrier), Submitted(ids), now, report)
+    taken = Submitted((earlier[0].message_id,))
+    answer = Answer(record.row, attempt, taken, earlier[0].submitted_at, None, settlement.answer.part, settlement.answer.parts)
+    accept(tx, record, settlement.carrier, answer, taken, now, report)
     return True
 
 
@@ -195,10 +195,10 @@ def _late_submitted(
     tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted, known: bool, now: float, report: Report
 ) -> None:
     if known and record.state in _OVERTAKEN:
-        _accept(tx, record, settlement, outcome, now, report)
+        accept(tx, record, settlement.carrier, settlement.answer, outcome, now, report)
         return
-    parts = _record_parts(tx, settlement.answer, settlement.carrier, outcome)
-    if tx.memory.parked and record.state is not QueueState.ACTIVE:
+    parts = record_parts(tx, settlement.answer, settlement.carrier, outcome)
+    if tx.memory.parked and record.state is not QueueState.ACTIVE and not record.begun:
         apply_parked(tx, record, parts, settlement.carrier, now, report)
 
 
@@ -208,7 +208,7 @@ def _late_refusal(
     if has_doubt(tx, record):
         return
     if record.possible_duplicate:
-        record.possible_duplicate = int(_has_parts(tx, record))
+        record.possible_duplicate = int(any(part.number == record.part for part in parts_of(tx, record)))
         tx.save(record)
     if record.state is not QueueState.IN_DOUBT:
         return
@@ -216,9 +216,3 @@ def _late_refusal(
         _reject(tx, record, settlement, outcome, now, report)
     else:
         _defer(tx, record, settlement, outcome, now, report)
-
-
-def _has_parts(tx: Transaction, record: Record) -> bool:
-    tx.flush()
-    first = record.row << PART_SHIFT
-    return tx.one("SELECT 1 FROM part WHERE row BETWEEN ? AND ?", (first, first | (1 << PART_SHIFT) - 1)) is not None

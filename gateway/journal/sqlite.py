@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, reading, receiving, settling
+from gateway.journal import replies as replying
 from gateway.journal.base import JournalBrokenError, OutboxRow, Report, Selection, Settlement, Stats, Tick
 from gateway.journal.database import Lock, Synchronous, connect, connect_read_only, create, migrate
 from gateway.journal.transaction import Memory, Policies, Transaction
@@ -117,7 +118,7 @@ class SqliteJournal:
         return self._submit(lambda tx: intake.append(tx, items, now))
 
     def claim(self, carrier: str, routes: Sequence[tuple[str, ...]], limit: int, now: float) -> Awaitable[list[Message]]:
-        """Open an attempt by `carrier` for messages QUEUED on one of `routes`, at most `limit` parts; priority first, then arrival."""
+        """Open an attempt by `carrier` for the next part of at most `limit` messages QUEUED on one of `routes`: priority, then arrival."""
         # Nobody would submit what a claim opened after its caller was gone.
         return self._submit(lambda tx: claiming.claim(tx, carrier, routes, limit, now), optional=True)
 
@@ -126,8 +127,12 @@ class SqliteJournal:
         return self._submit(lambda tx: settling.settle(tx, settlements, now))
 
     def match(self, items: Sequence[Receipt | Reply], now: float, patience: float) -> Awaitable[Report]:
-        """Apply receipts to their messages or park them; publish replies. Raises JournalUnavailableError after `patience` s."""
+        """Apply receipts to their messages or park them; join and publish replies. Raises JournalUnavailableError after `patience` s."""
         return self._submit(lambda tx: receiving.match(tx, items, now), patience)
+
+    def answered(self, replies: Sequence[Reply], patience: float) -> Awaitable[None]:
+        """Record that the provider was answered these replies: the same again is another one. Raises JournalUnavailableError."""
+        return self._submit(lambda tx: replying.answered(tx, replies), patience)
 
     def routes(self) -> Awaitable[list[tuple[str, ...]]]:
         """List the distinct routes of messages that are QUEUED or may be again."""

@@ -26,6 +26,7 @@ from gateway.journal.records import (
     Part,
     Record,
     instant,
+    unpack_progress,
     update_values,
 )
 from gateway.message import AnyEvent, EventType, InDoubtPolicy, QueueState, Trigger, advance, event_id
@@ -48,6 +49,10 @@ class Policies:
     refused_limit: int = 100_000
     tombstone: float = 300.0
     message_id_formats: Mapping[str, MessageIdFormat] = field(default_factory=dict)
+    reply_window: float = 172800.0
+    reply_timeout: float = 3600.0
+    fragment_limit: int = 10_000
+    senders: Mapping[str, str] = field(default_factory=dict)  # by carrier: of messages that name none
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ class Memory:
     parked: int = 0
     refused: int = 0
     tombstones: int = 0
+    fragments: int = 0  # parts of replies that wait for the others
     unmatched: int = 0
     dropped: int = 0  # parked receipts beyond the limit
     suspended: bool = False  # the clock is suspected: nothing may expire
@@ -83,7 +89,7 @@ RECORDS_KEPT = 10_000
 
 INSERT_MESSAGE = (
     "INSERT INTO message (row, source, id, state, priority, route, parts, due_at, expires_at, attempt, deferrals, seq, possible_duplicate, "
-    "cancel, confirmed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 1, ?) ON CONFLICT DO NOTHING"
+    "cancel, confirmed, body, destination) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 1, ?, ?) ON CONFLICT DO NOTHING"
 )
 _INSERT_EVENT = "INSERT INTO event (row, source, type, at, payload) VALUES (?, ?, ?, ?, ?)"
 _INSERT_PLAIN_OUTBOX = "INSERT INTO outbox (row, event) VALUES (?, ?)"
@@ -157,6 +163,7 @@ class Transaction:
         if record is None:
             record = Record(*row)  # type: ignore[arg-type] # in the order of COLUMNS
             record.state = STATES[record.state]
+            record.progress = unpack_progress(row[-2])  # type: ignore[arg-type] # a BLOB
             self._records[record.row] = record
         return record
 

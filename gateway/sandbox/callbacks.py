@@ -1,9 +1,9 @@
 """The call-backs that the sandbox sends: GET requests to a customer's URL, with the manual's parameters and nothing else.
 
 `Caller` sends what `gateway.sandbox.fates` hands it over a few connections; the call-backs of one message leave one after the other, each
-when the one before was answered, so that disorder comes from the magic numbers alone. A call-back that is not answered by 200 within `callback_timeout` is given up, as the manual promises no repetition, unless
-`callback_tries` says otherwise. What waits is bounded: beyond `callback_backlog` a call-back is dropped and counted. Answers are not
-read, and redirects not followed. Without a URL there are no call-backs.
+when the one before was answered, so that disorder comes from the magic numbers alone. A call-back that is not answered by 200 within
+`callback_timeout` is given up, as the manual promises no repetition, unless `callback_tries` says otherwise. What waits is bounded: beyond
+`callback_backlog` a call-back is dropped and counted. Answers are not read, and redirects not followed. Without a URL there are none.
 """
 
 import asyncio

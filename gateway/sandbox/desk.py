@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from gateway.sandbox.answers import Code
 from gateway.sandbox.fates import Fates
 from gateway.sandbox.provider_state import Function, Provider, Submission, Verdict
 from gateway.sandbox.scenario import WebReaction, web_behaviour
@@ -43,6 +44,18 @@ class Answer(NamedTuple):
     def response(self) -> web.Response:
         """Make it aiohttp's."""
         return web.Response(text=self.text, content_type=self.content_type, charset="utf-8", status=self.status)
+
+
+def told(verdict: Verdict, success: int) -> tuple[int, str]:
+    """Return code and protocol: only a success by 1 shows one. `success` is the code of an ordinary one."""
+    code = success if verdict.code is None else int(verdict.code)
+    return code, verdict.stored.md5 if code == Code.SUCCESS and verdict.stored is not None else ""
+
+
+def echo(verdict: Verdict, success: int) -> str:
+    """Write the line of one message of a batch, with number and id as they were asked for."""
+    code, md5 = told(verdict, success)
+    return f"{code};{md5};{verdict.submission.number};{verdict.submission.external_id}"
 
 
 class Desk:
@@ -85,7 +98,7 @@ class Desk:
         self.provider.ledger.commit()
         for stored in (each.stored for each in verdicts if each.stored is not None):
             if stored.behaviour.reaction is WebReaction.CALL_BACK_FIRST:
-                await self.fates.hurry(stored)
+                await self.fates.hurry(stored)  # however long it takes: its customer may give up, the others still have their fate
             else:
                 self.fates.plan(stored, now)
         return verdicts

@@ -1,7 +1,7 @@
 """What becomes of a message that the HTTP API or the web service took, step by step in time.
 
 A message waits `sending_delay`, or until its schedule, and can be cancelled as long as it waits; then its planned call-backs come true one
-after the other, `sending_delay` apart. A step changes what the provider says of the message, and is told by a call-back. To a cancelled
+after the other, `step_delay` apart. A step changes what the provider says of the message, and is told by a call-back. To a cancelled
 message one thing is left to happen: the call-back with status 9.
 """
 
@@ -28,10 +28,10 @@ class Fates:
 
     def plan(self, stored: Stored, now: float) -> None:
         """Let everything happen, in its order, that the behaviour has in store."""
-        due = max(0.0, stored.due_at - now) + self._random.random() * self._settings.sending_spread
+        due = max(0.0, stored.due_at - now) + self._settings.sending_delay + self._random.random() * self._settings.sending_spread
         for planned in _planned(stored):
-            due += self._settings.sending_delay
             self._agenda.after(due, self._happen, stored, planned)
+            due += self._settings.step_delay
 
     async def hurry(self, stored: Stored) -> None:
         """Let everything happen now, and wait until it is told."""
@@ -43,7 +43,7 @@ class Fates:
         if not self._provider.cancel(stored):
             return False
         told = callbacks.report(self._settings.callback_url, stored, CallbackType.STATUS, Status.CANCELLED, time.time())
-        self._agenda.after(self._settings.sending_delay, self._caller.call, stored, told)
+        self._agenda.after(self._settings.step_delay, self._caller.call, stored, told)
         return True
 
     def _happen(self, stored: Stored, planned: PlannedCallback | str) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from gateway.sandbox.answers import HTTP_TEXTS, LOCAL, NOT_CONCLUDED, OUT_OF_DATE, STATUS_TEXTS, Code, Status, moment, stamp
-from gateway.sandbox.desk import Answer, Desk
+from gateway.sandbox.desk import Answer, Desk, echo, told
 from gateway.sandbox.provider_state import BATCH, Function, Stored, Submission, Verdict
 from gateway.sandbox.settings import MultForm
 
@@ -125,18 +125,12 @@ class HttpApi:
             verdicts = verdicts[:-1]
         elif form is MultForm.SHUFFLED:
             verdicts = verdicts[::-1]
-        line = self._echo if form in {MultForm.ECHO, MultForm.SHUFFLED} else self._line
-        return Answer("".join(f"{line(each)}\n" for each in verdicts))
+        echoing = form in {MultForm.ECHO, MultForm.SHUFFLED}
+        return Answer(_lines(echo(each, Code.SUCCESS) if echoing else self._line(each) for each in verdicts))
 
     def _line(self, verdict: Verdict) -> str:
-        code, md5 = _result(verdict)
-        if md5:
-            return f"{code};{md5}"
-        return f"{code};{HTTP_TEXTS.get(code, '')}" if self._settings.explain else str(code)
-
-    def _echo(self, verdict: Verdict) -> str:
-        code, md5 = _result(verdict)
-        return f"{code};{md5};{verdict.submission.number};{verdict.submission.external_id}"
+        code, md5 = told(verdict, Code.SUCCESS)
+        return f"{code};{md5}" if md5 else self._refuse(code).text
 
     def _refuse(self, code: int) -> Answer:
         return Answer(f"{code};{HTTP_TEXTS.get(code, '')}" if self._settings.explain else str(int(code)))
@@ -268,13 +262,6 @@ def _batch(query: Query) -> list[Submission] | Code:
         return Code.INNER_DELIMITER
     shared = Submission("", "", query.get("f", ""), "", query.get("d", ""), query.get("t", ""), query.get("z") == "1")
     return [shared._replace(number=number.strip(), text=text, external_id="".join(id)) for number, text, *id in items]
-
-
-def _result(verdict: Verdict) -> tuple[int, str]:
-    """Return code and protocol: only a success shows one."""
-    if verdict.code in {None, Code.SUCCESS} and verdict.stored is not None:
-        return int(Code.SUCCESS), verdict.stored.md5
-    return int(verdict.code or 0), ""
 
 
 def _hashes(query: Query) -> list[str]:

@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from gateway.provider.dlr import DlrCode, is_final
 from gateway.sandbox.scenario import Behaviour, IdFormat, PlannedReceipt, PlannedReply, ReceiptForm
+from gateway.sandbox.settings import ReplyWay
 from gateway.smpp.constants import DataCoding, EsmClass, RegisteredDelivery, Tag
 from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm
-from gateway.smpp.tlv import message_octets
+from gateway.smpp.tlv import message_octets, tlv_from_int
 from gateway.text import decode_inbound, gsm0338
+from gateway.text.udh import concatenation, header
 
 REPLY_ADDRESS = "27000"
 """Where a reply goes when the message named no sender."""
@@ -120,16 +122,29 @@ def receipt(message: Taken, planned: PlannedReceipt, at: float) -> DeliverSm:
     return pdu
 
 
-def reply(message: Taken, planned: PlannedReply) -> DeliverSm:
-    """Build one part of a reply, with a user data header (3GPP TS 23.040 s9.2.3.24.1) where there are several."""
-    if planned.parts == 1:
-        pdu = _deliver_sm(message, EsmClass.DEFAULT)
+def reply(message: Taken, planned: PlannedReply, way: ReplyWay = "udh") -> DeliverSm:
+    """Build one part of a reply; where there are several, `way` says how they are marked. What GSM 03.38 lacks goes as UCS2."""
+    pdu = _deliver_sm(message, EsmClass.DEFAULT)
+    if gsm0338.encodable(planned.text):
         pdu.short_message = gsm0338.encode(planned.text)
-        return pdu
-    pdu = _deliver_sm(message, EsmClass.UDHI)
-    header = bytes([5, 0, 3, message.number & 0xFF, planned.parts, planned.part])
-    pdu.short_message = header + gsm0338.encode(planned.text)
+    else:
+        pdu.data_coding, pdu.short_message = int(DataCoding.UCS2), planned.text.encode("utf-16-be")
+    if planned.parts > 1:
+        _mark(pdu, message.number, planned, way)
     return pdu
+
+
+def _mark(pdu: DeliverSm, reference: int, planned: PlannedReply, way: ReplyWay) -> None:
+    """Say which part of which reply this is. 3GPP TS 23.040 s9.2.3.24; SMPP 3.4 s5.3.2.22"""
+    if way == "sar":
+        pdu.tlvs = {
+            Tag.SAR_MSG_REF_NUM: tlv_from_int(Tag.SAR_MSG_REF_NUM, reference & 0xFFFF),
+            Tag.SAR_TOTAL_SEGMENTS: bytes([planned.parts]),
+            Tag.SAR_SEGMENT_SEQNUM: bytes([planned.part]),
+        }
+        return
+    pdu.esm_class = EsmClass.UDHI
+    pdu.short_message = header(concatenation(reference, planned.parts, planned.part, wide=way == "udh16")) + pdu.short_message
 
 
 def absolute_time(at: float) -> str:

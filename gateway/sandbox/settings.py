@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
+from typing import Literal
+
+ReplyWay = Literal["udh", "udh16", "sar"]
+"""How the parts of a reply are marked: a user data header with an 8-bit or a 16-bit reference, or sar_ parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,7 @@ class SmscSettings:
     receipt_delay: float = 0.05  # before the first receipt, and between those of one message
     receipt_spread: float = 0.0  # a random time up to this is added
     max_unacked_receipts: int = 1000  # unanswered deliver_sm of one session
+    reply_way: ReplyWay = "udh"
     deliver_timeout: float = 30.0
     retry_delay: float = 1.0
     max_tries: int = 100
@@ -85,7 +90,8 @@ class WebSettings:
     slow_answer: float = 5.0  # of the magic number 2015
     silence: float = 600.0  # of 2001: the longest that a request is left open
     max_url_bytes: int = 65536
-    sending_delay: float = 0.05  # that a message waits, and can be cancelled, before its first call-back, and between those of one message
+    sending_delay: float = 0.05  # that a message waits, and can be cancelled, before its first call-back
+    step_delay: float = 0.05  # between the call-backs of one message
     sending_spread: float = 0.0  # a random time up to this is added
     callback_url: str = ""  # "" = no call-backs
     reply_url: str = ""  # "" = the same

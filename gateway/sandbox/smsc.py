@@ -206,6 +206,10 @@ class Smsc:
         self._tokens -= 1
         return False
 
+    def behaviour_of(self, pdu: SubmitSm | DataSm) -> Behaviour:
+        """Say what becomes of a message; a test may know more than its destination tells."""
+        return behaviour(pdu.destination_addr)
+
     def take(self, pdu: SubmitSm | DataSm, system_id: str, scenario: Behaviour, at: float) -> Taken:
         """Make a message ours, in the ledger too."""
         number = self._next_number
@@ -315,7 +319,7 @@ class Link:
         if isinstance(planned, PlannedReceipt):
             pdu = messages.receipt(delivery.message, planned, time.time())
         else:
-            pdu = messages.reply(delivery.message, planned)
+            pdu = messages.reply(delivery.message, planned, self._smsc.settings.reply_way)
         self.stream.send(pdu, delivery)
 
     def on_events(self, events: list[SessionEvent]) -> None:
@@ -380,7 +384,7 @@ class Link:
             smsc.statistics.throttled += 1
             self.stream.respond(pdu, CommandStatus.ESME_RTHROTTLED)
             return
-        scenario = behaviour(pdu.destination_addr)
+        scenario = smsc.behaviour_of(pdu)
         if scenario.takes:
             self._unanswered += 1
             self._taken.append((pdu, smsc.take(pdu, self._system_id, scenario, at)))

@@ -24,6 +24,7 @@ __all__ = ["WebProvider", "WebSettings"]
 
 Door = Literal["http", "webservice"]
 
+_BODY = 4 << 20  # octets of a request: a thousand messages in XML
 _DRAIN = 0.5  # s that requests in work have when a listener is closed
 
 
@@ -79,13 +80,12 @@ class WebProvider:
         port = self._ports[door]
         if port is None or (door == "webservice" and self._shared):
             return
-        app = web.Application()
+        app = web.Application(client_max_size=_BODY)
         app.add_routes(self._routes(door))
         runner = web.AppRunner(
             app,
             access_log=None,
             handle_signals=False,
-            handler_cancellation=True,
             shutdown_timeout=_DRAIN,
             max_line_size=self.settings.max_url_bytes,
         )

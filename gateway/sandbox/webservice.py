@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from gateway.sandbox.answers import OUT_OF_DATE, Code, Status, stamp
-from gateway.sandbox.desk import Answer, Desk
+from gateway.sandbox.desk import Answer, Desk, echo, told
 from gateway.sandbox.httpapi import span_of
 from gateway.sandbox.provider_state import BATCH, Function, Submission, Verdict
 from gateway.sandbox.wsdl import SOAP_11, SOAP_12, wsdl
@@ -109,10 +109,10 @@ class WebService:
         submissions = [_single(arguments)] if unique else _batch(arguments)
         if isinstance(submissions, Code):
             return write(str(int(submissions))).response()
-        line = self._line if unique else self._echo
 
         def write_all(verdicts: Sequence[Verdict]) -> Answer:
-            return write("\n".join(map(line, verdicts)))
+            success = self._settings.webservice_success
+            return write("\n".join(self._line(each) if unique else echo(each, success) for each in verdicts))
 
         function: Function = "sendUnique" if unique else "sendMultiple"
         refuse = lambda code: write(str(code))  # noqa: E731
@@ -126,17 +126,8 @@ class WebService:
     # --- the methods ---
 
     def _line(self, verdict: Verdict) -> str:
-        code, md5 = self._result(verdict)
+        code, md5 = told(verdict, self._settings.webservice_success)
         return f"{code};{md5}" if md5 else str(code)
-
-    def _echo(self, verdict: Verdict) -> str:
-        code, md5 = self._result(verdict)
-        return f"{code};{md5};{verdict.submission.number};{verdict.submission.external_id}"
-
-    def _result(self, verdict: Verdict) -> tuple[int, str]:
-        """Return code and protocol: only a success by 1 shows one."""
-        code = self._settings.webservice_success if verdict.code is None else int(verdict.code)
-        return code, verdict.stored.md5 if code == Code.SUCCESS and verdict.stored is not None else ""
 
     def _cancel(self, arguments: Arguments) -> str:
         return self._for_each(arguments, self._cancelled)

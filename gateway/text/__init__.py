@@ -1,30 +1,34 @@
-"""Text to short_message octets and back, pure.
+"""From a text to the octets of its parts, and from the octets of a reply to its text. Pure.
 
-`gsm0338` is the 7-bit alphabet of GSM; `segment` picks an encoding, makes the octets, checks the length, and decodes replies.
+Sending: `compose` picks an encoding, transliterates where asked, and cuts; `udh` joins the parts at the phone. Reading: `udh.split_header`,
+`inbound.coding`, `inbound.decode`.
 """
 
-from gateway.text.gsm0338 import NotEncodableError
-from gateway.text.segment import (
+from gateway.text.compose import PLAIN, Composed, TextStyle, compose
+from gateway.text.encodings import (
     DefaultAlphabet,
-    EncodedText,
     Encoding,
     EncodingUnavailableError,
+    LongMessages,
+    NotEncodableError,
     TextTooLongError,
     WantedEncoding,
-    choose,
-    decode_inbound,
-    encode,
 )
+from gateway.text.inbound import decode_inbound
+from gateway.text.segment import TextPart
 
 __all__ = [
+    "PLAIN",
+    "Composed",
     "DefaultAlphabet",
-    "EncodedText",
     "Encoding",
     "EncodingUnavailableError",
+    "LongMessages",
     "NotEncodableError",
+    "TextPart",
+    "TextStyle",
     "TextTooLongError",
     "WantedEncoding",
-    "choose",
+    "compose",
     "decode_inbound",
-    "encode",
 ]

@@ -1,240 +1,100 @@
-"""From a text to the octets of a short_message, and back for a reply.
+"""From a text and its octets to the parts of one message, each with as much as a phone takes at once. Pure.
 
-Sending takes two steps, both pure: `choose` picks the encoding, `encode` makes the octets and checks that they fit one message.
+| encoding | a whole message | a part, 8-bit reference | a part, 16-bit reference |
+| gsm7     | 160 septets     | 153                     | 152                      |
+| gsm7-pt  | 155; 152 (both) | 149; 146                | 148; 145                 |
+| latin1   | 140 octets      | 134                     | 133                      |
+| ucs2     | 70 UTF-16 units | 67                      | 66                       |
 
-What `data_coding` 0 means is the SMSC's affair (SMPP 3.4 s5.2.19), so `default_alphabet` tells it, a setting of the carrier. It decides how
-each encoding travels:
-
-| encoding | what the handset gets | gsm0338           | latin1                    | ascii                    | limit           |
-| gsm7     | 7-bit characters      | 0, GSM octets     | 0, Latin-1 octets         | 0, ASCII octets          | 160 septets     |
-| latin1   | 8-bit characters      | 3, Latin-1 octets | 0, Latin-1 octets         | 3, Latin-1 octets        | 140 octets      |
-| ucs2     | UTF-16                | 8, UTF-16BE       | 8, UTF-16BE               | 8, UTF-16BE              | 70 UTF-16 units |
-
-`gsm7` text is counted in septets of GSM 03.38 whatever its octets on the wire are, since that is what the SMSC makes of it for the radio.
-It may go as `gsm7` only where both GSM 03.38 and the SMSC's default alphabet hold every character: € is in GSM 03.38 but not in Latin-1,
-the grave accent ` is in ASCII but not in GSM 03.38. What fails that goes as Latin-1 or UCS2 under its own data_coding, never as a '?'.
-
-Known limits: one message only, no packed septets, no national language tables.
+140 octets are what a message has on the radio (3GPP TS 23.040 s9.2.3.16), user data header included; behind it septets begin at a septet's
+boundary. An escape pair and a surrogate pair are never split, and a sign of several characters is not where it fits a part
+(`gateway.text.graphemes`).
 """
 
-import base64
-import codecs
-from enum import StrEnum
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple
 
-from gateway.text import gsm0338
-from gateway.text.gsm0338 import NotEncodableError
+from gateway.text.graphemes import last_cut
+from gateway.text.septets import ESCAPE
 
-DefaultAlphabet = Literal["gsm0338", "latin1", "ascii"]
-"""What data_coding 0 means to an SMSC."""
-
-DATA_CODING_DEFAULT = 0
-DATA_CODING_LATIN1 = 3
-DATA_CODING_UCS2 = 8
-
-GSM7_LIMIT = 160  # septets in 140 octets. 3GPP TS 23.040 s9.2.3.16
-LATIN1_LIMIT = 140  # octets
-UCS2_LIMIT = 70  # UTF-16 units of two octets
-
-_PYTHON_CODECS: dict[DefaultAlphabet, str] = {"latin1": "latin-1", "ascii": "ascii"}
+RADIO_OCTETS = 140
+"""The user data of one message. 3GPP TS 23.040 s9.2.3.16"""
 
 
-class Encoding(StrEnum):
-    """How a text travels; the values are the wire names of the queue interface."""
+class TextPart(NamedTuple):
+    """What one message carries: its octets without a header, the text they stand for, and the units they take."""
 
-    GSM7 = "gsm7"
-    GSM7_PT = "gsm7-pt"
-    LATIN1 = "latin1"
-    UCS2 = "ucs2"
-
-
-WantedEncoding = Literal["auto", "gsm7", "gsm7-pt", "latin1", "ucs2"]
-"""What a producer may ask for."""
-
-
-class EncodingUnavailableError(NotEncodableError):
-    """An encoding is known by name but cannot be sent: `gsm7-pt`, which needs a national language table."""
-
-    def __init__(self, encoding: Encoding) -> None:
-        super().__init__(())
-        self.encoding = encoding
-
-    def __str__(self) -> str:
-        """Name the encoding; there are no characters to name."""
-        return f"the encoding {self.encoding} is not available"
-
-
-class TextTooLongError(ValueError):
-    """A text needs more than one message; `units` and `limit` are septets, octets or UTF-16 units, by `encoding`."""
-
-    def __init__(self, units: int, limit: int, encoding: Encoding) -> None:
-        super().__init__(f"{units} units of {encoding}, the limit is {limit}")
-        self.units = units
-        self.limit = limit
-        self.encoding = encoding
-
-
-class EncodedText(NamedTuple):
-    """The octets of one short_message and what they mean; `units` of `limit` are used."""
-
-    encoding: Encoding
-    data_coding: int
     octets: bytes
+    text: str
     units: int
-    limit: int
 
 
-def choose(text: str, wanted: WantedEncoding = "auto", *, default_alphabet: DefaultAlphabet = "gsm0338", latin1: bool = False) -> Encoding:
-    """Pick the cheapest encoding that loses nothing; `latin1` says that data_coding 3 may be picked unasked.
-
-    A wanted `latin1` or `ucs2` is taken as it is. A wanted `gsm7` demands that GSM 03.38 holds the text (else NotEncodableError), but text
-    that this SMSC's default alphabet lacks goes another way all the same. `gsm7-pt` raises EncodingUnavailableError.
-    """
-    match wanted:
-        case "auto":
-            return _cheapest(text, default_alphabet, latin1)
-        case "gsm7":
-            if not gsm0338.encodable(text):
-                raise NotEncodableError(gsm0338.missing(text))
-            return _cheapest(text, default_alphabet, latin1)
-        case "gsm7-pt":
-            raise EncodingUnavailableError(Encoding.GSM7_PT)
-        case "latin1":
-            return Encoding.LATIN1
-        case "ucs2":
-            return Encoding.UCS2
-        case _:
-            assert_never(wanted)
+def septets_beside(header: int) -> int:
+    """Return how many septets go beside a header of so many octets."""
+    return (RADIO_OCTETS - header) * 8 // 7
 
 
-def _cheapest(text: str, default_alphabet: DefaultAlphabet, latin1: bool) -> Encoding:
-    if gsm0338.encodable(text) and (default_alphabet == "gsm0338" or _holds(_PYTHON_CODECS[default_alphabet], text)):
-        return Encoding.GSM7
-    if (latin1 or default_alphabet == "latin1") and _holds("latin-1", text):
-        return Encoding.LATIN1
-    return Encoding.UCS2
+def octets_beside(header: int) -> int:
+    """Return how many octets go beside a header of so many octets."""
+    return RADIO_OCTETS - header
 
 
-def _holds(codec: str, text: str) -> bool:
-    try:
-        text.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return True
+def ucs2_beside(header: int) -> int:
+    """Return how many UTF-16 units go beside a header of so many octets."""
+    return (RADIO_OCTETS - header) // 2
 
 
-def encode(text: str, encoding: Encoding, default_alphabet: DefaultAlphabet = "gsm0338") -> EncodedText:
-    """Encode a text into one short_message. Raises NotEncodableError, TextTooLongError. SMPP 3.4 s5.2.19"""
-    match encoding:
-        case Encoding.GSM7:
-            encoded = _encode_gsm7(text, default_alphabet)
-        case Encoding.LATIN1:
-            encoded = _encode_latin1(text, default_alphabet)
-        case Encoding.UCS2:
-            encoded = _encode_ucs2(text)
-        case Encoding.GSM7_PT:
-            raise EncodingUnavailableError(encoding)
-        case _:
-            assert_never(encoding)
-    if encoded.units > encoded.limit:
-        raise TextTooLongError(encoded.units, encoded.limit, encoding)
-    return encoded
+def cut_septets(text: str, septets: bytes, limit: int) -> list[TextPart]:
+    """Cut unpacked septets into parts of at most `limit`; an extension character's two stay together."""
+    parts = []
+    at = letter = 0
+    while at < len(septets):
+        end = _end_of_septets(septets, at, limit)
+        piece = septets[at:end]
+        letters = len(piece) - piece.count(ESCAPE)
+        parts.append(TextPart(piece, text[letter : letter + letters], len(piece)))
+        at, letter = end, letter + letters
+    return parts
 
 
-def _encode_gsm7(text: str, default_alphabet: DefaultAlphabet) -> EncodedText:
-    unpacked = gsm0338.encode(text)
-    octets = unpacked if default_alphabet == "gsm0338" else _encode_strictly(text, _PYTHON_CODECS[default_alphabet])
-    return EncodedText(Encoding.GSM7, DATA_CODING_DEFAULT, octets, len(unpacked), GSM7_LIMIT)
+def _end_of_septets(septets: bytes, start: int, limit: int) -> int:
+    end = start + limit
+    if end >= len(septets):
+        return len(septets)
+    last = septets[end - 1]
+    return end - 1 if last == ESCAPE or (last == 0x0D and septets[end] == 0x0A) else end
 
 
-def _encode_latin1(text: str, default_alphabet: DefaultAlphabet) -> EncodedText:
-    octets = _encode_strictly(text, "latin-1")
-    data_coding = DATA_CODING_DEFAULT if default_alphabet == "latin1" else DATA_CODING_LATIN1
-    return EncodedText(Encoding.LATIN1, data_coding, octets, len(octets), LATIN1_LIMIT)
+def cut_octets(text: str, octets: bytes, limit: int) -> list[TextPart]:
+    """Cut a text whose every character is one octet into parts of at most `limit`."""
+    parts = []
+    at = 0
+    while at < len(text):
+        end = last_cut(text, at, at + limit) if at + limit < len(text) else len(text)
+        parts.append(TextPart(octets[at:end], text[at:end], end - at))
+        at = end
+    return parts
 
 
-def _encode_ucs2(text: str) -> EncodedText:
-    octets = _encode_strictly(text, "utf-16-be")  # fails on a lone surrogate only
-    return EncodedText(Encoding.UCS2, DATA_CODING_UCS2, octets, len(octets) // 2, UCS2_LIMIT)
+def cut_ucs2(text: str, octets: bytes, limit: int) -> list[TextPart]:
+    """Cut UTF-16BE into parts of at most `limit` units; a surrogate pair stays together, and a sign of several characters if it fits."""
+    parts = []
+    at = unit = 0
+    while at < len(text):
+        end, units = _end_of_ucs2(text, at, limit)
+        parts.append(TextPart(octets[2 * unit : 2 * (unit + units)], text[at:end], units))
+        at, unit = end, unit + units
+    return parts
 
 
-def _encode_strictly(text: str, codec: str) -> bytes:
-    try:
-        return text.encode(codec)
-    except UnicodeEncodeError:
-        lacking = tuple(sorted(character for character in set(text) if not _holds(codec, character)))
-        raise NotEncodableError(lacking) from None
+def _end_of_ucs2(text: str, start: int, limit: int) -> tuple[int, int]:
+    """Return the index behind a part and the units in it."""
+    end = min(len(text), start + limit)
+    while (units := _units(text[start:end])) > limit:
+        end -= (units - limit + 1) // 2  # each character left out saves two units at most
+    if end < len(text):
+        end = last_cut(text, start, end)
+    return end, _units(text[start:end])
 
 
-_Alphabet = Literal["default", "ascii", "latin1", "ucs2", "binary"]
-
-_BY_DATA_CODING: dict[int, _Alphabet] = {1: "ascii", 2: "binary", 3: "latin1", 4: "binary", 8: "ucs2"}
-
-
-def _alphabet_of(data_coding: int) -> _Alphabet:
-    """Read a data_coding: SMPP 3.4 s5.2.19 below 0x10, the groups of 3GPP TS 23.038 s4 above; what neither defines is the default."""
-    if data_coding < 0x10:
-        return _BY_DATA_CODING.get(data_coding, "default")
-    match data_coding >> 4:
-        case 0x2 | 0x3 | 0x6 | 0x7:
-            return "binary"  # compressed: no reader of text could make sense of it
-        case 0x1 | 0x4 | 0x5:
-            return _by_alphabet_bits(data_coding)
-        case 0xE:
-            return "ucs2"  # message waiting, stored
-        case 0xF:
-            return "binary" if data_coding & 0x04 else "default"
-        case _:
-            return "default"
-
-
-def _by_alphabet_bits(data_coding: int) -> _Alphabet:
-    alphabets: tuple[_Alphabet, ...] = ("default", "binary", "ucs2", "default")
-    return alphabets[data_coding >> 2 & 0x03]
-
-
-_ALPHABETS = tuple(_alphabet_of(data_coding) for data_coding in range(256))
-
-
-def decode_inbound(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm0338", *, udhi: bool = False) -> tuple[str, str]:
-    """Decode a reply into its text and the name of its encoding: gsm7, ascii, latin1, ucs2, or binary (the text is then base64).
-
-    Every input has a result. With `udhi` the user data header is skipped, unless its length exceeds the data. Octets above 0x7F prove that
-    data said to be GSM or ASCII is neither: it is read as Latin-1, and named so.
-    """
-    if udhi:
-        data = _without_header(data)
-    alphabet = _ALPHABETS[data_coding & 0xFF]
-    match alphabet:
-        case "default":
-            return _decode_default(data, default_alphabet)
-        case "ascii":
-            return _decode_default(data, "ascii")
-        case "latin1":
-            return _decode_default(data, "latin1")
-        case "ucs2":
-            return _decode_ucs2(data), "ucs2"
-        case "binary":
-            return base64.b64encode(data).decode("ascii"), "binary"
-        case _:
-            assert_never(alphabet)
-
-
-def _without_header(data: bytes) -> bytes:
-    """Skip the user data header: a length octet and as many octets. 3GPP TS 23.040 s9.2.3.24"""
-    start = data[0] + 1 if data else 0
-    return data[start:] if start <= len(data) else data
-
-
-def _decode_default(data: bytes, alphabet: DefaultAlphabet) -> tuple[str, str]:
-    if alphabet == "latin1" or not data.isascii():
-        return data.decode("latin-1"), "latin1"
-    if alphabet == "ascii":
-        return data.decode("ascii"), "ascii"
-    return gsm0338.decode(data), "gsm7"
-
-
-def _decode_ucs2(data: bytes) -> str:
-    """Decode big-endian, unless a byte order mark says otherwise; an odd octet at the end becomes U+FFFD."""
-    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if marked else "utf-16-be", "replace")
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -127,6 +127,17 @@ async def test_every_field_that_http_has_goes_along(server: RawServer, start: St
     assert "m=n%E3o&" in request.target
     expected = {"f": "4", "z": "1", "c": "52", "id": "7", "fsd": "1", "arq": "campanha"}
     assert {name: request.query.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("wish", [{"message": True}, {"settings": True}])
+async def test_a_text_goes_in_plain_letters_where_that_is_asked_for_and_the_outcome_tells(
+    server: RawServer, start: Start, wish: dict[str, bool]
+) -> None:
+    rig = start(transliterate=wish.get("settings", False))
+    outcome = await rig.outcome(message(1, text="não é só…", transliterate=wish.get("message", False)))
+    assert isinstance(outcome, Submitted)
+    assert outcome.replaced == {"ã": "a", "é": "e", "ó": "o", "…": "..."}
+    assert server.of("send")[0].query["m"] == "nao e so..."
 
 
 CASES: list[tuple[Reply | str, Outcome]] = [
@@ -462,7 +473,7 @@ async def test_under_load_the_rate_is_handed_out_in_helpings(start: Start) -> No
 def load(wire: HttpWire, each: Message) -> Load:
     prepared = wire.prepare(each)
     assert isinstance(prepared, Prepared)
-    return Load(each.row, 1, Purse(each.kind, 0), prepared.parts[0], prepared.encoding)
+    return Load(each.row, 1, Purse(each.kind, 0), prepared)
 
 
 messages = st.builds(
@@ -487,10 +498,10 @@ def test_every_message_goes_in_one_request_and_every_batch_keeps_its_limits(want
     firsts = [loads.index(request[0]) for request in plan]
     assert firsts == sorted(firsts)
     for request in plan:
-        parts = [each.part for each in request if isinstance(each.part, Part)]
+        parts = [cast("Part", each.prepared.parts[0]) for each in request]
         assert len(parts) == len(request) <= size
         if len(parts) > 1:
-            assert len({part.shared for part in parts}) == 1
+            assert len({part.fit.shared for part in parts if part.fit}) == 1
             assert len({part.send.number for part in parts}) == len(parts)
             assert not any(set(part.send.text) & set(";|\r\n") for part in parts)
             content = quote(";".join(f"{part.send.number}|{part.send.text}|{part.send.id}" for part in parts), safe="")

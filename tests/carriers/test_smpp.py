@@ -453,7 +453,7 @@ async def test_a_receipt_is_read_and_answered_only_when_it_is_committed(smsc: Sm
     assert isinstance(item, Receipt)
     assert (item.message_id, item.code, item.final, item.to, item.reference) == ("id-1", 2, True, "5511987654321", 7)
     assert smsc.answers == []
-    rig.carrier.acknowledge([arrival.token], committed=True)
+    assert rig.carrier.acknowledge([arrival.token], committed=True) == [True]
     (response,) = await smsc.answered(1)
     assert isinstance(response, DeliverSmResp)
     assert response.command_status == 0
@@ -520,7 +520,7 @@ async def test_a_token_of_a_dead_session_is_ignored(smsc: Smsc, start: Start) ->
     (arrival,) = await rig.arrivals(1)
     smsc.streams[0].abort()
     await rig.ready(2)
-    rig.carrier.acknowledge([arrival.token], committed=True)
+    assert rig.carrier.acknowledge([arrival.token], committed=True) == [False]
     rig.submit(message())
     assert rows(await rig.answers(1)) == [1]
     assert smsc.answers == []

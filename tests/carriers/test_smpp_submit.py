@@ -89,13 +89,6 @@ def test_a_kind_that_the_settings_add_is_sent() -> None:
     assert build({"kinds": ("common", "short_code")}, kind="short_code").data_coding == 0
 
 
-def test_a_text_of_several_parts_is_too_long() -> None:
-    assert build(text="a" * 160).short_message == b"a" * 160
-    refused = refusal(text="a" * 161)
-    assert refused.reason is Reason.TEXT_TOO_LONG
-    assert "160" in refused.detail
-
-
 def test_characters_outside_the_wanted_alphabet_are_named_by_code_point() -> None:
     refused = refusal(text="não dá", encoding="gsm7")
     assert refused.reason is Reason.NOT_ENCODABLE

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import Stack
+from tests.support.stack import Stack, until
 
 pytestmark = [pytest.mark.fault, pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")]
 
@@ -86,3 +86,21 @@ async def test_a_receipt_that_a_full_disk_cannot_keep_is_put_off_and_comes_again
     filler.unlink()
     await run.accounted(timeout=60)
     assert {tuple(run.story(id)) for id in early} == {("accepted", "receipt:delivered!")}
+
+
+async def test_a_reply_that_a_full_disk_cannot_keep_is_put_off_and_comes_again_whole(stack: MakeStack, disk: Path) -> None:
+    run = await stack({"gateway": {"state_dir": str(disk / "state")}}, sandbox=("--receipt-delay", "2"))
+    early = run.traffic.messages(10, "2013")
+    for id in await run.send(*early):
+        await run.until_told(id, "accepted")
+    filler = _fill(disk)
+    await _until_it_cannot_commit(run)
+    put_off = 'mensageiro_pdus_total{command="deliver_sm_resp",direction="out",status="error"}'
+    await run.until_metric(put_off, lambda number: number > 10, 30)  # more than their receipts
+    filler.unlink()
+    await run.accounted(timeout=60)
+    phones = {payload["to"] for payload in early}
+    await until(lambda: phones <= {event["from"] for event in run.events if event["type"] == "reply"}, 30, "a reply of each phone")
+    told = {event["event_id"]: event for event in run.events if event["type"] == "reply"}.values()
+    assert {(event["text"], event["possible_duplicate"]) for event in told} == {("Primeira parte, segunda parte, terceira.", False)}
+    assert len(told) == 10

@@ -68,6 +68,25 @@ class Bench:
         await self.answer(message, outcome or Submitted((id,), "gsm7"))
         return message
 
+    async def send_part(self, outcome: Outcome, parts: int, carrier: str = "smpp", **fields: Any) -> Message:
+        """Claim the one message that waits, and answer its part."""
+        (message,) = await self.claim(carrier=carrier)
+        settlement = self.settlement(message, outcome, message.part, parts, carrier, **fields)
+        await self.journal.settle([settlement], self.now)
+        return message
+
+    def settlement(self, message: Message, outcome: Outcome, part: int, parts: int, carrier: str = "smpp", **fields: Any) -> Settlement:
+        return Settlement(Answer(message.row, message.attempt, outcome, self.now, part=part, parts=parts), carrier, **fields)
+
+    def selection(self, *ids: str) -> Selection:
+        return Selection(ids=ids)
+
+    async def send_parts(self, *message_ids: str, **fields: Any) -> None:
+        """Queue a message `a` and send all of its parts."""
+        await self.queue("a", parts=len(message_ids), **fields)
+        for message_id in message_ids:
+            await self.send_part(Submitted((message_id,), "ucs2"), len(message_ids))
+
     def receipt(self, message_id: str, code: int | None = 2, **fields: Any) -> Receipt:
         final = code not in (0, 1, 6, None)
         raw = repr((message_id, code, fields)).encode()

@@ -1,11 +1,11 @@
-"""The contract of every journal: receipts, replies, parking, and what is in doubt."""
+"""The contract of every journal: receipts, parking, and what is in doubt."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gateway.message import Cancel, Deferred, InDoubt, QueueState, Rejected, Reply, Submitted
+from gateway.message import Cancel, Deferred, InDoubt, QueueState, Rejected, Submitted
 
 Counted = Callable[..., int]
 TEXT = "a text that is long enough"
@@ -143,7 +143,7 @@ async def test_a_response_settled_before_its_receipt_in_one_go_needs_no_parking(
 
 
 async def test_a_message_of_parts_ends_when_all_are_final(bench: Any) -> None:
-    await bench.send("a", Submitted(("1", "2", "3")), parts=3)
+    await bench.send_parts("1", "2", "3")
     for id, code in (("3", 2), ("1", 1), ("1", 5), ("3", 2), ("2", 2)):
         await bench.receive(id, code)
     events = [event for event in await bench.events() if event["type"] == "receipt"]
@@ -154,7 +154,7 @@ async def test_a_message_of_parts_ends_when_all_are_final(bench: Any) -> None:
 
 
 async def test_parts_all_delivered_are_delivered(bench: Any) -> None:
-    await bench.send("a", Submitted(("1", "2")), parts=2)
+    await bench.send_parts("1", "2")
     await bench.receive("1")
     await bench.receive("2")
     assert (await bench.events())[-1]["state"] == "delivered"
@@ -345,12 +345,3 @@ async def test_a_second_copy_that_is_cancelled_or_expires_leaves_the_first_in_do
     bench.now += 100
     await bench.journal.tick(bench.now)
     assert (await bench.state("a"), await bench.state("b")) == ("in_doubt", "in_doubt")
-
-
-async def test_a_reply_is_published(bench: Any, counted: Counted) -> None:
-    reply = Reply(carrier="smpp", sender="11987650000", to="1234", text="sim", encoding="gsm7", received_at=bench.now)
-    report = await bench.journal.match([reply, reply], bench.now, 5.0)
-    first, second = await bench.events()
-    assert (first["type"], first["from"], first["text"], first["event_id"]) == ("reply", "11987650000", "sim", "-/reply/1")
-    assert second["event_id"] == "-/reply/2"
-    assert counted(report, "replies", "smpp", "true") == 2

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.journal.base import Selection, Settlement
@@ -20,6 +21,7 @@ from gateway.message import (
     CancelFailed,
     Cancelled,
     Deferred,
+    Fragment,
     InDoubt,
     Message,
     Outcome,
@@ -27,11 +29,15 @@ from gateway.message import (
     Reason,
     Receipt,
     Rejected,
+    Reply,
     Scope,
     Submitted,
 )
+from gateway.text.inbound import Coding
 
-POLICIES = Policies(instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0)
+POLICIES = Policies(
+    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, reply_timeout=60.0, fragment_limit=8
+)
 
 
 class Walk:
@@ -43,6 +49,9 @@ class Walk:
         self.now = 1_800_000_000.0
         self.number = 0
         self.crashes = 0
+        self.sessions = 0
+        self.unanswered: list[Reply] = []
+        self.words: set[str] = set()
         self.claimed: list[Message] = []
         self.message_ids = ["stray"]
         self.events: dict[str, dict[str, Any]] = {}
@@ -84,7 +93,7 @@ class Walk:
             source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
             received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
             schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
-            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 1, 2)),
+            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 2, 3)),
             response_topic=dice.choice((None, "answer/here")),
         )  # fmt: skip
 
@@ -100,10 +109,11 @@ class Walk:
     def settlement(self, message: Message) -> Settlement:
         outcome = self.outcome(message)
         retry_at = self.now + 10 if self.random.random() < 0.5 else None
-        return Settlement(Answer(message.row, message.attempt, outcome, self.now), "smpp", message.parts, retry_at, counts=True)
+        answer = Answer(message.row, message.attempt, outcome, self.now, part=message.part, parts=message.parts)
+        return Settlement(answer, "smpp", retry_at, counts=True)
 
     def outcome(self, message: Message) -> Outcome:
-        ids = tuple(f"{message.row:x}.{message.attempt}.{part}" for part in range(message.parts))
+        ids = (f"{message.row:x}.{message.attempt}.{message.part}",)
         self.message_ids += ids
         outcomes: list[Outcome] = [
             Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"),
@@ -129,6 +139,30 @@ class Walk:
                 )
             )
         await self.journal.match(receipts, self.now, 5.0)
+
+    async def hear(self) -> None:
+        """Replies and parts of them, some of them again on another session, since they were not answered."""
+        for _ in range(self.random.randint(1, 4)):
+            self.sessions += 1
+            if self.unanswered and self.random.random() < 0.3:
+                reply = msgspec.structs.replace(self.random.choice(self.unanswered), session=self.sessions)
+            else:
+                reply = self.reply()
+            await self.journal.match([reply], self.now, 5.0)
+            if self.random.random() < 0.6:
+                await self.journal.answered([reply], 5.0)
+                self.unanswered = [each for each in self.unanswered if (each.text, each.fragment) != (reply.text, reply.fragment)]
+
+    def reply(self) -> Reply:
+        word = f"<{len(self.words)}>"
+        self.words.add(word)
+        total = self.random.randint(1, 3)
+        fragment = Fragment("udh8", self.random.randint(0, 1), total, self.random.randint(1, total), word.encode(), Coding("gsm7"))
+        sender = f"1198765{self.random.randint(0, 2):04d}"
+        whole = {"text": word} if total == 1 else {"fragment": fragment}
+        reply = Reply(carrier="smpp", sender=sender, to=None, received_at=self.now, session=self.sessions, **whole)
+        self.unanswered.append(reply)
+        return reply
 
     async def tick(self) -> None:
         self.now += self.random.choice((1, 5, 20))
@@ -156,6 +190,7 @@ class Walk:
     async def step(self) -> None:
         weights = {
             self.append: 5, self.claim: 6, self.settle: 8, self.receive: 6, self.tick: 4, self.cancel: 1, self.operate: 1, self.publish: 3,
+            self.hear: 2,
         }  # fmt: skip
         await self.random.choices(list(weights), list(weights.values()))[0]()
 
@@ -164,7 +199,8 @@ class Walk:
         await self.journal.release(Selection(state="held"))
         await self.journal.recover(self.now)
         for message in self.claimed:
-            await self.journal.settle([Settlement(Answer(message.row, message.attempt, InDoubt("gone"), self.now), "smpp")], self.now)
+            answer = Answer(message.row, message.attempt, InDoubt("gone"), self.now, part=message.part, parts=message.parts)
+            await self.journal.settle([Settlement(answer, "smpp")], self.now)
         for _ in range(8):
             self.now += 300
             await self.journal.tick(self.now)
@@ -180,8 +216,18 @@ def check_kept_counts(walk: Walk) -> None:
     connection.close()
     kept = writer.memory
     counted.queue[QueueState.DONE] = kept.queue[QueueState.DONE]
-    for name in ("queue", "outbox", "aside", "parked", "doubts", "refused", "tombstones"):
+    for name in ("queue", "outbox", "aside", "parked", "doubts", "refused", "tombstones", "fragments"):
         assert getattr(kept, name) == getattr(counted, name), name
+
+
+def check_replies(walk: Walk) -> None:
+    """Every word that was heard was told, and not twice without saying so."""
+    told = [event for event in walk.events.values() if event["type"] == "reply"]
+    for word in walk.words:
+        events = [event for event in told if word in event["text"]]
+        assert events, word
+        assert sum(not event["possible_duplicate"] for event in events) <= 1, (word, events)
+    assert any(event["in_reply_to"] for event in told)
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -203,6 +249,7 @@ async def test_every_message_ends_in_exactly_one_final_event(tmp_path: Path, see
         if event.get("seq"):
             by_message[event["id"]].append(event)
     assert len(by_message) > 50
+    check_replies(walk)
     stats = walk.journal.stats()
     assert {state.name: stat.number for state, stat in stats.queue.items() if stat.number} == {}
     listed = await walk.journal.select(Selection(all=True, limit=10_000))

@@ -189,6 +189,7 @@ async def start_web(called_back: CalledBack) -> AsyncIterator[StartWeb]:
         given = {
             "callback_url": called_back.url(),
             "sending_delay": 0.01,
+            "step_delay": 0.01,
             "slow_answer": 0.05,
             "callback_retry_delay": 0.01,
             "keep_messages": True,

@@ -125,7 +125,7 @@ async def test_what_was_taken_without_a_protocol_is_called_back_with_its_id(
 
 
 async def test_a_cancelled_message_is_told_once_and_nothing_follows(start_web: StartWeb, called_back: CalledBack) -> None:
-    customer = await start_web(sending_delay=0.1)
+    customer = await start_web(sending_delay=0.5, step_delay=0.0)
     protocol = await customer.protocol()
     await customer.get("cacl", h=f"{protocol};{protocol}")
     assert await called_back.until(1) == ["s9"]

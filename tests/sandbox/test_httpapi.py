@@ -338,7 +338,7 @@ async def test_cacl_is_too_late_for_a_message_that_was_sent_and_says_so(customer
 
 @pytest.mark.parametrize(("digits", "status"), [("0000", "9"), ("0003", "3"), ("0005", "2"), ("0007", "0"), ("0008", "5"), ("0004", "9")])
 async def test_cacl_tells_each_status_of_the_manual(start_web: StartWeb, called_back: CalledBack, digits: str, status: str) -> None:
-    customer = await start_web(sending_delay=0.3)
+    customer = await start_web(step_delay=60.0)
     protocol = await customer.protocol(digits)
     await called_back.until(1)
     assert (await customer.get("cacl", h=protocol)).split(";")[1] == status

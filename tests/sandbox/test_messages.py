@@ -119,6 +119,19 @@ def test_a_reply_of_several_parts_has_a_header_with_one_reference() -> None:
     assert {pdu.esm_class for pdu in parts} == {0x40}
 
 
+def test_a_replys_parts_are_marked_as_asked() -> None:
+    message, planned = taken(submit_sm(), number=0x1234), PlannedReply("oi", 2, 3)
+    wide, sar = reply(message, planned, "udh16"), reply(message, planned, "sar")
+    assert (wide.esm_class, wide.short_message.hex()) == (0x40, "060804123403026f69")
+    assert (sar.esm_class, sar.short_message) == (0, b"oi")
+    assert sar.tlvs == {Tag.SAR_MSG_REF_NUM: b"\x12\x34", Tag.SAR_TOTAL_SEGMENTS: b"\x03", Tag.SAR_SEGMENT_SEQNUM: b"\x02"}
+
+
+def test_a_reply_that_gsm_cannot_carry_goes_as_ucs2() -> None:
+    pdu = reply(taken(submit_sm()), PlannedReply("não", 1, 2))
+    assert (pdu.data_coding, pdu.short_message) == (8, bytes.fromhex("0500032a0201") + "não".encode("utf-16-be"))
+
+
 @pytest.mark.parametrize(
     ("registered_delivery", "code", "wanted"), [(0, 2, False), (1, 2, True), (1, 1, True), (2, 2, False), (2, 5, True), (2, 1, False)]
 )

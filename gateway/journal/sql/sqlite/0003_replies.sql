@@ -1,0 +1,28 @@
+-- Replies in several parts, which message a reply answers, and which replies were never answered to the provider.
+
+-- Parts that wait for the others. A reply's parts share a key; rows are numbered in the order of arrival.
+CREATE TABLE fragment (
+    row INTEGER PRIMARY KEY,
+    key BLOB NOT NULL, -- digest of carrier, numbers, reference and total, and whether it is a repetition of what was told whole
+    number INTEGER NOT NULL,
+    at REAL NOT NULL,
+    again INTEGER NOT NULL, -- 1: identical to a part of a reply that was told whole
+    repeated INTEGER NOT NULL, -- 1: an identical one was committed before, and its response never left
+    body BLOB NOT NULL, -- msgpack of the Reply
+    UNIQUE (key, number)
+);
+
+-- Digests of what was committed: of a whole reply until its response has left, of a part for some time.
+CREATE TABLE heard (
+    row INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    session INTEGER, -- the connection that it came by
+    at REAL NOT NULL,
+    told INTEGER NOT NULL, -- 1: a part of a reply that was told whole
+    answered INTEGER NOT NULL
+);
+
+-- The last 8 digits: the same in every spelling of a number. An older journal's messages get theirs in steps, from this mark on.
+ALTER TABLE message ADD COLUMN destination INTEGER;
+CREATE INDEX message_destination ON message (destination);
+INSERT INTO meta SELECT 'unfilled_destination', 0 WHERE EXISTS (SELECT 1 FROM message);
