@@ -41,6 +41,7 @@ from gateway.provider.results import Function, message_status
 
 if TYPE_CHECKING:
     from gateway.carriers.http_client import Exchange
+    from gateway.carriers.webservice import Called
 
 Via = Literal["http", "webservice"]
 Request = http.Request | webservice.Request
@@ -115,16 +116,26 @@ async def _ask_by_http(section: Http, user: str, requests: Sequence[http.Request
 
 
 async def _ask_by_webservice(section: Webservice, user: str, requests: Sequence[webservice.Request]) -> list[Answer]:
-    from gateway.carriers import http_client, soap  # as above
+    from gateway.carriers.http_client import open_session
+    from gateway.carriers.webservice import SoapClient  # takes long to load, likewise
 
-    async with http_client.open_session(1) as session:
-        answers = []
-        for request in requests:
-            result = await soap.call(session, section, request, user)
-            if isinstance(result, soap.NoResult):
-                raise AccountError(f"{request.OPERATION}: {result.detail}")
-            answers.append(_checked(request.OPERATION, webservice.parse(request.OPERATION, result)))
-    return answers
+    client = SoapClient(section, user)
+    async with open_session(1) as session:
+        return [_checked(request.OPERATION, _called(request.OPERATION, await client.call(session, request))) for request in requests]
+
+
+def _called(operation: Function, called: "Called") -> Answer:
+    """Return what an operation answered, or say why that is nothing."""
+    from gateway.carriers.http_client import NeverWritten, Unanswered
+    from gateway.carriers.webservice import Fault, Unread
+
+    match called:
+        case Fault():
+            raise AccountError(f"{operation}: answered by a SOAP fault")
+        case Unread(detail=detail) | NeverWritten(detail=detail) | Unanswered(detail=detail):
+            raise AccountError(f"{operation}: {detail}")
+        case _:
+            return called
 
 
 def _query(request: http.Request, user: str, charset: str) -> str:

@@ -337,12 +337,12 @@ def _envelope(body: str) -> str:
     ("text", "status", "fault"),
     [
         (_envelope("<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring></e:Fault>"), 500, "answered by a SOAP fault"),
-        ("<!DOCTYPE html><html><body>busy</body></html>", 200, "HTTP status 200, and not by SOAP"),
-        ("busy", 503, "HTTP status 503, and not by SOAP"),
-        (_envelope("<other/>"), 200, "without a result"),
+        ("<!DOCTYPE html><html><body>busy</body></html>", 200, "the answer cannot be read"),
+        ("busy", 503, "HTTP status 503"),
+        (_envelope("<other/>"), 200, "0 bytes, is none that the manual knows"),
         (_envelope("<r><statusResult/></r>"), 200, "0 bytes, is none that the manual knows"),
         (_envelope("<r><statusResult>93</statusResult></r>"), 200, "refused by code 93"),
-        (f'<!DOCTYPE e [<!ENTITY a "1;9">]>{_envelope("<r><statusResult>&a;</statusResult></r>")}', 200, "and not by SOAP"),
+        (f'<!DOCTYPE e [<!ENTITY a "1;9">]>{_envelope("<r><statusResult>&a;</statusResult></r>")}', 200, "the answer cannot be read"),
     ],
 )
 async def test_a_web_service_that_gives_no_result_is_told_in_one_line(desk: Desk, text: str, status: int, fault: str) -> None:

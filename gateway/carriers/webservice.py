@@ -91,7 +91,7 @@ class SoapClient:
         return called
 
     async def _call(self, session: aiohttp.ClientSession, request: provider.Request, name: str) -> Called:
-        envelope = self._binding.create_message(name, **provider.arguments(request, self._user))
+        envelope = self._client.create_message(self._client.service, name, **provider.arguments(request, self._user))
         body = etree.tostring(envelope, encoding="utf-8", xml_declaration=True)
         action = self._binding.get(name).soapaction
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}

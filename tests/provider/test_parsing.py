@@ -121,6 +121,7 @@ def test_without_words_of_success_the_codes_of_refusals_are_refusals() -> None:
     )
     assert read(F.CICT, "99") == Refused(function=F.CICT, code=99)
     assert read(F.CICT, "-1;CENTRO DE CUSTOS JÁ CADASTRADO") == Refused(function=F.CICT, code=-1, text="CENTRO DE CUSTOS JÁ CADASTRADO")
+    assert read(F.CICT, "93;CENTRO NÃO ADICIONADO") == Refused(function=F.CICT, code=93, text="CENTRO NÃO ADICIONADO")
     assert read(F.CICT, "664") == Added(id=664)
     assert read(F.CICT, "664;ERRO") == Unparsable(body=b"664;ERRO")
 
