@@ -21,7 +21,7 @@ import click
 import msgspec
 
 import gateway
-from gateway import app, config, control, demo, logs, printing, privacy, producer, schema, texting
+from gateway import account_commands, app, config, control, demo, logs, printing, privacy, producer, sandbox_command, schema, texting
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
@@ -29,8 +29,6 @@ from gateway.journal import sqlite
 from gateway.journal.base import JournalVersionError, Selection
 from gateway.message import EventType, QueueState
 from gateway.msisdn import InvalidNumberError, Msisdn
-from gateway.sandbox import smsc
-from gateway.sandbox.settings import SmscSettings
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
@@ -173,58 +171,23 @@ def _get(listen: str, target: str) -> dict[str, Any]:
 # --- To try -----------------------------------------------------------------------------------------------------------------------
 
 
-@main.command("sandbox", short_help="Run a provider to try against.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=9500, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--system-id", default="", help="The only one to accept.")
-@click.option("--password-file", type=PathType, help="The only password to accept stands in it.")
-@click.option("--response-delay", default=0.0, show_default=True, help="Seconds.")
-@click.option("--receipt-delay", default=0.05, show_default=True, help="Seconds.")
-@click.option("--max-rate", default=0.0, show_default=True, help="Messages a second; above it ESME_RTHROTTLED. 0 = no limit.")
-@click.option(
-    "--reply-way", default="udh", show_default=True, type=click.Choice(["udh", "udh16", "sar"]), help="How a reply's parts are marked."
-)
-@click.option("--ledger", type=PathType, help="Append a JSON line for each message that it takes.")
-def sandbox_command(port: int, password_file: Path | None, ledger: Path | None, **options: Any) -> None:
-    """Run a provider to try against; the last four digits of a destination choose what happens.
-
-    \b
-    000N receipt with DLR code N     1NNN refused with command_status NNN
-    2001 no response                 2002 taken, then the connection drops
-    2003 receipt before response     2004 no receipt
-    2005 receipt twice               2006 delivered, then en route
-    2007 id in hex, then decimal     2008 receipt without TLVs
-    2009 receipt with TLVs alone     2010 receipt without text:
-    2011 TLV and text disagree       2012 a reply comes back
-    2013 a reply in three parts      2014 generic_nack
-    2015 response after 5 s          2016 unbind
-    2017 garbage bytes               else delivered
-    """
+@main.command("sandbox", short_help="Run a provider to try against.", help=sandbox_command.HELP)
+@sandbox_command.options
+def sandbox(**options: Any) -> None:
+    """Run a provider to try against."""
     with one_line():
-        password = config.secret("", str(password_file), "password") if password_file else ""
-        asyncio.run(_sandbox(SmscSettings(port=port, password=password, ledger_path=ledger, **options)))
-
-
-async def _sandbox(settings: SmscSettings) -> None:
-    server = smsc.Smsc(settings)
-    await server.start()
-    click.echo(f"sandbox SMSC on {settings.host}:{server.port}")
-    stop = asyncio.Event()
-    app.on_signals(stop.set)
-    try:
-        await stop.wait()
-    finally:
-        await server.stop()
+        sandbox_command.run(**options)
 
 
 @main.command("demo", short_help="Broker, provider and gateway in one go, live.")
 @click.option("--broker", "broker_url", default="", help="A broker of yours (mqtt://host:port) instead of the built-in one.")
+@click.option("--smpp-down", is_flag=True, help="Show the fallback: SMPP is cut, the HTTP API too, and SMPP returns.")
 @click.option("--seconds", default=60.0, show_default=True, help="Give up after.")
 @json_option
-def demo_command(broker_url: str, seconds: float, as_json: bool) -> None:
+def demo_command(broker_url: str, smpp_down: bool, seconds: float, as_json: bool) -> None:
     """Broker, provider and gateway on loopback: every outcome, live."""
     with one_line():
-        sys.exit(demo.run(broker_url, seconds, as_json=as_json or not sys.stdout.isatty()))
+        sys.exit(demo.run(broker_url, seconds, smpp_down=smpp_down, as_json=as_json or not sys.stdout.isatty()))
 
 
 @main.command()
@@ -538,3 +501,8 @@ async def _read(settings: Config, request: Request) -> Any:
         return msgspec.to_builtins(await control.read(journal, request), str_keys=True)
     finally:
         journal.close()
+
+
+# --- The account at the provider --------------------------------------------------------------------------------------------------
+
+account_commands.register(main, config_option, json_option)

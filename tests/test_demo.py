@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gateway.demo import CASES
+from gateway.demo.outcomes import CASES
 from gateway.schema import schemas
 from tests.support.mosquitto import Mosquitto
 

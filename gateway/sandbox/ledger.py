@@ -1,14 +1,19 @@
 """What the sandbox took, so that a test can account for it even after the sandbox was killed.
 
-One JSON line a message: `{"to", "digest", "reference", "message_id", "at"}`. `digest` is that of `messages.digest`, `reference` the
-user_message_reference or null, `at` the wall time of the submit_sm. Lines gather until `commit`, which the SMSC calls before it answers:
-what an ESME was told is taken is always in the file. It is not forced to the disk: it outlives the process, not the machine.
+One JSON line a message: `{"to", "digest", "reference", "message_id", "at", "way"}`. By SMPP `digest` is that of `messages.digest` and
+`reference` the user_message_reference or null; by the HTTP API and the web service they are the digest of the text in UTF-8 and the number
+that the customer gave it, or null. `at` is the wall time of the request, `way` the carrier's kind. Lines gather until `commit`, which is
+called before an answer: what a customer was told is taken is always in the file. It is not forced to the disk: it outlives the process,
+not the machine. Several ledgers may write to one file: each writes whole lines at its end.
 """
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+Way = Literal["smpp", "http", "webservice"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -21,6 +26,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     reference: int | None
     message_id: str
     at: float
+    way: Way = "smpp"
 
 
 class Ledger:

@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from gateway.sandbox.smsc import Smsc, SmscSettings
+from gateway.sandbox.web import WebProvider, WebSettings
 from gateway.smpp import (
     BindTransceiver,
     CommandStatus,
@@ -21,6 +22,7 @@ from gateway.smpp import (
     SubmitSm,
 )
 from gateway.smpp.stream import SmppStream, connect
+from tests.sandbox.web import CalledBack, Customer
 
 DEADLINE = 5.0  # s that any single expectation may take
 
@@ -113,6 +115,7 @@ class Esme:
         self._arrived.set()
 
 
+StartWeb = Callable[..., Awaitable[Customer]]
 StartSmsc = Callable[..., Awaitable[Smsc]]
 BindEsme = Callable[..., Awaitable[Esme]]
 
@@ -166,3 +169,43 @@ def unbound_esme() -> Esme:
 async def esme(smsc: Smsc, bind_esme: BindEsme) -> Esme:
     """Bind a transceiver to `smsc`."""
     return await bind_esme(smsc)
+
+
+@pytest.fixture
+async def called_back() -> AsyncIterator[CalledBack]:
+    """Listen for call-backs."""
+    server = CalledBack()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def start_web(called_back: CalledBack) -> AsyncIterator[StartWeb]:
+    """Start a provider with the settings given, which calls `called_back`; stopped afterwards."""
+    started: list[Customer] = []
+
+    async def start(**settings: object) -> Customer:
+        given = {
+            "callback_url": called_back.url(),
+            "sending_delay": 0.01,
+            "step_delay": 0.01,
+            "slow_answer": 0.05,
+            "callback_retry_delay": 0.01,
+            "keep_messages": True,
+        } | settings
+        customer = Customer(WebProvider(WebSettings(**given), seed=1))  # type: ignore[arg-type]  # settings by name
+        started.append(customer)
+        await customer.web.start()
+        return customer
+
+    yield start
+    for customer in started:
+        await customer.session.close()
+        await customer.web.stop()
+
+
+@pytest.fixture
+async def customer(start_web: StartWeb) -> Customer:
+    """Start a provider with short delays."""
+    return await start_web()

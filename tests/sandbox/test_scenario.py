@@ -1,19 +1,29 @@
 """The magic numbers: each row of the table of `interfaces.md` is a sentence here."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.provider.dlr import DlrCode
+from gateway.sandbox import scenario
 from gateway.sandbox.scenario import (
     ORDINARY,
+    WEB_ORDINARY,
     Aftermath,
     Behaviour,
+    CallbackType,
     IdFormat,
     PlannedReceipt,
     Reaction,
     ReceiptForm,
+    WebBehaviour,
+    WebReaction,
     behaviour,
+    web_behaviour,
 )
+from gateway.sandbox_command import HELP
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sandbox.md"
 DELIVERED = PlannedReceipt(DlrCode.DELIVERED)
 
 
@@ -109,3 +119,71 @@ def test_any_other_number_is_accepted_and_delivered(digits: str) -> None:
 @pytest.mark.parametrize("destination", ["", "88", "+5511987654321"])
 def test_a_number_of_any_length_has_a_behaviour(destination: str) -> None:
     assert behaviour(destination) == ORDINARY
+
+
+# --- the HTTP API and the web service ---
+
+
+def by_web(digits: str) -> WebBehaviour:
+    return web_behaviour("1198765" + digits)
+
+
+@pytest.mark.parametrize("digits", ["4321", "1088", "2007", "2008", "2009", "2010", "2011", "2025", "4000", "0010"])
+def test_by_web_any_other_number_is_accepted_sent_and_delivered(digits: str) -> None:
+    assert by_web(digits) == WEB_ORDINARY
+    assert by_web(digits).takes
+
+
+def test_by_web_every_status_and_dlr_of_the_manual_is_told_by_some_number() -> None:
+    told = {(planned.type, planned.code) for digits in range(10000) for planned in by_web(f"{digits:04d}").callbacks if planned.told}
+    statuses = {(CallbackType.STATUS, code) for code in (0, 1, 2, 3, 5, 7, 9)}
+    assert told == statuses | {(CallbackType.DLR, code) for code in (2, 4, 5, 8)}  # 4 is the one that the manual does not know
+
+
+def test_by_web_3nnn_is_answered_by_its_code_and_few_codes_take_the_message() -> None:
+    assert [by_web(f"3{code:03d}").code for code in range(1000)] == list(range(1000))
+    assert {code for code in range(1000) if by_web(f"3{code:03d}").takes} == {1, 61, 94, 200}
+    assert all(bool(by_web(f"3{code:03d}").callbacks) == by_web(f"3{code:03d}").takes for code in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("digits", "reaction", "takes"),
+    [
+        ("2001", WebReaction.SILENCE, False),
+        ("2002", WebReaction.DROP, True),
+        ("2003", WebReaction.CALL_BACK_FIRST, True),
+        ("2014", WebReaction.ERROR, False),
+        ("2015", WebReaction.SLOW, True),
+        ("2016", WebReaction.CLOSE, True),
+        ("2017", WebReaction.HTML, True),
+        ("2018", WebReaction.REDIRECT, False),
+        ("2019", WebReaction.HALF, True),
+        ("2020", WebReaction.CUT, True),
+    ],
+)
+def test_by_web_numbers_of_2nnn_break_the_answer(digits: str, reaction: WebReaction, takes: bool) -> None:
+    assert (by_web(digits).reaction, by_web(digits).takes) == (reaction, takes)
+    assert bool(by_web(digits).callbacks) == takes
+
+
+def test_by_each_way_2012_and_2013_bring_the_same_replies() -> None:
+    assert by_web("2012").replies == (to("2012").replies[0].text,)
+    assert by_web("2013").replies == ("".join(part.text for part in sorted(to("2013").replies, key=lambda each: each.part)),)
+
+
+def test_by_each_way_a_message_ends() -> None:
+    ends = {(CallbackType.STATUS, code) for code in (2, 5, 9)} | {(CallbackType.DLR, code) for code in (2, 5, 8)}
+    numbers = {f"{digits:04d}" for digits in range(10000)} - {"2004"}
+    assert all(ends & {planned[:2] for planned in by_web(digits).callbacks} for digits in numbers if by_web(digits).takes)
+
+
+def test_every_number_is_explained_by_the_help_of_the_command() -> None:
+    special = {f"{digits:04d}" for digits in range(3000) if by_web(f"{digits:04d}") != WEB_ORDINARY}
+    special |= {f"2{digits:03d}" for digits in range(1000) if to(f"2{digits:03d}") != ORDINARY}
+    assert {digits for digits in special if digits not in HELP} == set()
+    assert {digits for digits in special if f"`{digits}`" not in (scenario.__doc__ or "")} == set()
+
+
+def test_the_documentation_has_the_table_of_the_numbers() -> None:
+    table = [line for line in (scenario.__doc__ or "").splitlines() if line.startswith("|")]
+    assert "\n".join(table) in DOCUMENT.read_text(encoding="utf-8")
