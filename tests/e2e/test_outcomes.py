@@ -45,7 +45,6 @@ TEMPORARY = [8, 100, 103, 254, 255, 300, 999]
 
 REJECTED_HERE: dict[str, dict[str, Any]] = {
     "invalid_number": {"to": "+1 212 555 0100"},
-    "text_too_long": {"text": "Segredo " * 30},
     "invalid_payload": {"text": "Segredo " * 80},
     "invalid_sender": {"from": "Loja+Centro"},
     "no_route": {"cost_centre": 7},
