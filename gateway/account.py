@@ -41,6 +41,7 @@ from gateway.provider.results import Function, message_status
 
 if TYPE_CHECKING:
     from gateway.carriers.http_client import Exchange
+    from gateway.carriers.webservice import Called
 
 Via = Literal["http", "webservice"]
 Request = http.Request | webservice.Request
@@ -49,7 +50,7 @@ Record = dict[str, Any]
 MODALITIES = {0: "post-paid", 1: "pre-paid"}
 DISTRIBUTIONS = {GENERAL: "general", BY_USER: "user", BY_COST_CENTRE: "cost centre"}
 CHANGES = frozenset({Function.CADUS, Function.ALTUS, Function.CICT, Function.CACT})
-HASHES_BY_HTTP = 200  # of one request: what a URL of 8 KiB holds
+HASH_BYTES = 35  # of a URL: 32 digits and the escaped delimiter
 OK = 200
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ async def _ask(section: Http | Webservice, user: str, requests: Sequence[Request
         case Http():
             return await _ask_by_http(section, user, [request for request in requests if isinstance(request, http.Request)])
         case Webservice():
-            raise AccountError("the web service: not yet")
+            return await _ask_by_webservice(section, user, [request for request in requests if isinstance(request, webservice.Request)])
 
 
 async def _ask_by_http(section: Http, user: str, requests: Sequence[http.Request]) -> list[Answer]:
@@ -112,6 +113,29 @@ async def _ask_by_http(section: Http, user: str, requests: Sequence[http.Request
             exchange = await http_client.fetch(session, url, _query(request, user, section.charset), section.timeout)
             answers.append(_checked(request.FUNCTION, _read(request.FUNCTION, exchange)))
     return answers
+
+
+async def _ask_by_webservice(section: Webservice, user: str, requests: Sequence[webservice.Request]) -> list[Answer]:
+    from gateway.carriers.http_client import open_session
+    from gateway.carriers.webservice import SoapClient  # takes long to load, likewise
+
+    client = SoapClient(section, user)
+    async with open_session(1) as session:
+        return [_checked(request.OPERATION, _called(request.OPERATION, await client.call(session, request))) for request in requests]
+
+
+def _called(operation: Function, called: "Called") -> Answer:
+    """Return what an operation answered, or say why that is nothing."""
+    from gateway.carriers.http_client import NeverWritten, Unanswered
+    from gateway.carriers.webservice import Fault, Unread
+
+    match called:
+        case Fault():
+            raise AccountError(f"{operation}: answered by a SOAP fault")
+        case Unread(detail=detail) | NeverWritten(detail=detail) | Unanswered(detail=detail):
+            raise AccountError(f"{operation}: {detail}")
+        case _:
+            return called
 
 
 def _query(request: http.Request, user: str, charset: str) -> str:
@@ -161,7 +185,9 @@ def status_requests(account: Account, protocols: Sequence[str]) -> list[Request]
         return [webservice.AskStatuses(protocols=each) for each in _groups(protocols, webservice.MAX_HASHES)]
     if len(protocols) == 1:
         return [http.AskStatus(protocol=protocols[0], with_operator=True)]
-    return [http.AskStatuses(protocols=each, with_operator=True, complete=True) for each in _groups(protocols, HASHES_BY_HTTP)]
+    room = account.settings.max_url_bytes - len(account.settings.base_url) - HASH_BYTES
+    groups = _groups(protocols, max(1, min(room // HASH_BYTES, http.MAX_BATCH)))
+    return [http.AskStatuses(protocols=each, with_operator=True, complete=True) for each in groups]
 
 
 def inbox_request(account: Account, since: float | None, until: float | None, zone: tzinfo, *, again: bool) -> Request:

@@ -217,7 +217,7 @@ def _change(request: http.ChangeUser | http.ChangeCostCentre, path: Path, carrie
 def _password(file: Path | None) -> str:
     """Read a password from a file, or ask for it twice without showing it."""
     if file is not None:
-        return config.secret("", str(file), "--password")
+        return config.secret("", str(file), "password")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 

@@ -62,10 +62,8 @@ class AdaptiveRate:
         """Return how many PDUs may leave now (a whole number, or infinity)."""
         if now < self._paused_until:
             return 0
-        if self._rate == math.inf:
-            return math.inf
         self._fill(now)
-        return math.floor(self._tokens)
+        return math.inf if self._rate == math.inf else math.floor(self._tokens)
 
     def take(self, count: int, now: float) -> None:
         """Record that `count` PDUs left."""

@@ -44,7 +44,8 @@ _WITHDRAWN = b"out-of-date"
 _MARKUP = re.compile("[<{]|HTTP/")  # HTML, XML, JSON: nothing that the manual knows
 _DATE = re.compile("[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4}.*")
 _NEW_ROW_OF_INBOX = re.compile("1;[^;]*;[^;]*[-/][^;]*:[^;]*;")
-_SUCCESS = re.compile("SUCESSO|ADICIONAD")
+_EMPTY_AT_TIMES = frozenset({Function.RECV, Function.INBOX})  # no reply, no row: the manual shows no other way to say so
+_SUCCESS = re.compile(r"(?!.*\bNAO\b).*(SUCESSO|ADICIONAD)")
 
 Row = TypeVar("Row", bound=Hidden)
 Splitter = Callable[[str], list[str]]
@@ -56,7 +57,9 @@ def parse(function: Function, body: bytes) -> Answer:
     if _WITHDRAWN in body.lower():
         return OutOfDate()
     rows = lines(decode(body.removeprefix(BYTE_ORDER_MARK))[0].replace("\0", " "))
-    if not rows or _MARKUP.match(rows[0]):
+    if not rows:
+        return Inbox(rows=()) if function in _EMPTY_AT_TIMES else Unparsable(body=body)
+    if _MARKUP.match(rows[0]):
         return Unparsable(body=body)
     return _READERS[function](function, rows) or Unparsable(body=body)
 
@@ -302,7 +305,7 @@ def _read_added_cost_centre(function: Function, rows: Sequence[str]) -> Answer |
     code, *words = sends.fields(rows[0])
     text = _joined(words)
     id = whole_number(code)
-    if id is not None and id > 0 and _SUCCESS.search(plain_words(text)):
+    if id is not None and id > 0 and _SUCCESS.match(plain_words(text)):
         return Added(id=id, text=text)
     if refused := _refusal(function, rows):
         return refused

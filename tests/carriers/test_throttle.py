@@ -84,6 +84,14 @@ def test_without_a_limit_a_cut_starts_from_what_was_observed_and_the_limit_goes_
     assert rate.available(2.0 + PAUSE + CLIMB) == float("inf")
 
 
+def test_a_rate_that_has_just_climbed_back_to_no_limit_admits_everything_at_once() -> None:
+    rate = AdaptiveRate(0.0, 0.0)
+    rate.take(100, 0.0)
+    assert rate.slow_down(1.5, 1.5)
+    assert rate.delay(1.5 + PAUSE + 2 * CLIMB) == 0.0
+    assert rate.available(1.5 + PAUSE + 2 * CLIMB) == float("inf")
+
+
 @given(st.lists(st.tuples(st.floats(0.0, 0.5), st.integers(0, 50), st.booleans()), max_size=60), st.floats(1.0, 1000.0))
 @hypothesis_settings(deadline=None, max_examples=150)
 def test_no_run_exceeds_the_limit_by_more_than_the_burst(steps: list[tuple[float, int, bool]], limit: float) -> None:

@@ -148,7 +148,7 @@ def test_every_refusal_is_read(function: Function) -> None:
 def test_the_inbox_is_read_as_that_of_http() -> None:
     row = InboxRow(protocol=MD5, at_text="2014-12-11 12:43:16.000", number="11900000001", text="sim", external_id="544", reference="ref")
     assert parse(F.INBOX, f"1;{MD5};2014-12-11 12:43:16.000;11900000001;sim;544;ref") == Inbox(rows=(row,))
-    assert parse(F.INBOX, "1") == Inbox(rows=())
+    assert parse(F.INBOX, "1") == parse(F.INBOX, "") == parse(F.INBOX, None) == Inbox(rows=())
 
 
 @pytest.mark.parametrize("function", [F.INBOX, F.STATUS])
