@@ -12,6 +12,7 @@ from tests.support.fallback import TOKEN, USER, Fallback, sent_by_two_ways, take
 from tests.support.stack import Stack, until
 
 SEED = 20261124
+MOST_BATCHES = 200  # of a load that goes on until every way was seen
 
 MakeBoth = Callable[..., Awaitable[tuple[Stack, Fallback]]]
 
@@ -158,9 +159,15 @@ async def test_under_load_smpp_http_and_the_gateway_are_killed_and_every_message
         wanted = taken_by_way(run)[way] + rng.randrange(50, 150)
         await until(lambda: taken_by_way(run)[way] >= wanted, 60, f"{way} takes {wanted}, now {taken_by_way(run)}")
 
+    async def load(ended: asyncio.Event) -> None:
+        for _ in range(MOST_BATCHES):
+            await run.publish(run.traffic.messages(100))
+            if ended.is_set():
+                return
+
     async with asyncio.TaskGroup() as group:
-        for _ in range(8):
-            group.create_task(run.publish(run.traffic.messages(250)))
+        ended = asyncio.Event()
+        group.create_task(load(ended))
         await until_taken("smpp")
         await run.sandbox.kill()
         await until_taken("http")
@@ -173,6 +180,7 @@ async def test_under_load_smpp_http_and_the_gateway_are_killed_and_every_message
         await until_taken("http")
         await run.start_sandbox()
         await until_taken("smpp")
+        ended.set()
     result = await run.accounted(timeout=120)
     assert set(taken_by_way(run)) == {"smpp", "http", "webservice"}
     assert sent_by_two_ways(run) == {}
