@@ -196,6 +196,8 @@ class App:
             self.metrics.count(tick.report.counts.items())
             if tick.woken or tick.report.counts:
                 self.bells.ring()
+            elif self.journal.stats().outbox.number:  # a wait for receipts, or a cancel's for its message, ended: nothing that counts
+                self.bells.outbox.set()
             due = TICK_MAX if tick.next_due is None else tick.next_due - now
             await asyncio.sleep(min(TICK_MAX, max(0.02, due)))
 
