@@ -5,6 +5,7 @@ Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outco
 
 - Credit is what free requests and the rate admit: nothing while suspended or down, one message at a time until the account is proven. Under
   load the rate is handed out in helpings of GATHER seconds, so that work gathers into batches; an idle carrier sends at once.
+- A provider that hangs takes along what is under way, not what would still fit: after STALL seconds without any answer nothing is begun.
 - What was not written is `Deferred(CARRIER)`: before that, the carrier is left for DOWN, so it does not come back at once. What was written
   and not answered, or not in words that can be read, is `InDoubt`. Nothing is ever sent twice.
 - A batch that is refused for its shape was not taken: its messages go again one by one, from here. To put them back into the journal would
@@ -55,6 +56,7 @@ from gateway.provider.answers import CreditRow
 CONNECTIONS = 10  # requests at a time
 GATHER = 1.0  # s of the rate that may leave together; half of it is worth a request
 HOUSEKEEPING = 1.0  # s
+STALL = 3.0  # s without any answer while one is waited for, after which nothing more is begun
 LOOK = 0.25  # s between looks at whether a probe is due
 CREDITS_EVERY = 300.0  # s between looks at the credits
 CREDITS_SOON = 60.0  # the same, while some kind has none
@@ -171,7 +173,8 @@ class RequestCarrier:
         self._outcomes: Mailbox[Answer | CancelAnswer] = Mailbox()
         self._requests: asyncio.Queue[tuple[Load, ...]] = asyncio.Queue()
         self._cancels: asyncio.Queue[CancelOrder] = asyncio.Queue()
-        self._under_way = 0  # requests
+        self._under_way: list[float] = []  # when each request began, oldest first
+        self._heard = monotonic()  # when the last request ended
         self._cancelling = False
         self._session: aiohttp.ClientSession | None = None
         self._announced: CarrierState | None = None
@@ -210,12 +213,12 @@ class RequestCarrier:
     def credit(self) -> int:
         """Return how many messages requests and rate admit now."""
         now = self._monotonic()
-        if self._session is None or self._stopping or not self._standing.may_send(now):
+        if self._session is None or self._stopping or not self._standing.may_send(now) or self._stalled(now):
             return 0
         admitted = self._rate.available(now)
         if admitted < self._helping(now):
             return 0
-        busy = self._under_way + self._requests.qsize()
+        busy = len(self._under_way) + self._requests.qsize()
         if not self._standing.proven:
             return 0 if busy else 1
         return int(min(admitted, max(0, CONNECTIONS - busy) * self._wire.batch))
@@ -245,6 +248,10 @@ class RequestCarrier:
     def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
         """Answer nothing: nothing arrives here."""
         return [True] * len(tokens)
+
+    def _stalled(self, now: float) -> bool:
+        patience = STALL * self._patience
+        return bool(self._under_way) and now - max(self._under_way[0], self._heard) > patience
 
     def _helping(self, now: float) -> float:
         """Return how many messages are worth a request under load."""
@@ -291,20 +298,22 @@ class RequestCarrier:
 
     def _may_leave(self) -> bool:
         """Ask again, since a request that waited in line may have been overtaken by trouble."""
-        if self._stopping or not self._standing.may_send(self._monotonic()):
+        now = self._monotonic()
+        if self._stopping or not self._standing.may_send(now) or self._stalled(now):
             return False
         return self._standing.proven or not self._under_way
 
     async def _deliver(self, session: aiohttp.ClientSession, loads: tuple[Load, ...]) -> None:
         written_at = self._monotonic()
-        self._under_way += 1
+        self._under_way.append(written_at)
         try:
             verdicts = await self._wire.submit(session, loads)
         except asyncio.CancelledError:
             self._give_back(loads, STOPPED)
             raise
         finally:
-            self._under_way -= 1
+            self._under_way.remove(written_at)
+            self._heard = self._monotonic()
         self._learn(verdicts, written_at)
         latency = self._monotonic() - written_at
         for load, (outcome, effect) in zip(loads, verdicts, strict=True):
@@ -426,7 +435,7 @@ class RequestCarrier:
                     self._freed.clear()
                     await self._freed.wait()
         except TimeoutError:
-            self._log.warning("stopped while requests were unanswered", requests=self._under_way)
+            self._log.warning("stopped while requests were unanswered", requests=len(self._under_way))
         self._ended.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout * 0.1)

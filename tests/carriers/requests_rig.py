@@ -1,7 +1,8 @@
 """A carrier of requests that runs, and what its tests share: the HTTP API and the web service are tested alike."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.requests import RequestCarrier, Wire
 from gateway.message import Answer, CancelAnswer, Message, Outcome
 from gateway.provider.answers import CreditRow
+from tests.carriers.rawhttp import RawServer, Reply, Request
 from tests.carriers.smsc import DEADLINE, Signal, message
 
 USER = "126b114c"
@@ -95,6 +97,29 @@ class Rig:
         """Send one message and return what became of it."""
         await self.send(message)
         return (await self.outcomes(1))[0]
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[Request], Reply]) -> AsyncIterator[RawServer]:
+    """Run a server for a test."""
+    server = RawServer(answer)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@asynccontextmanager
+async def rigs() -> AsyncIterator[Callable[..., Rig]]:
+    """Hand out rigs, and close them."""
+    made: list[Rig] = []
+
+    def make(wire: Wire, options: dict[str, Any] | None) -> Rig:
+        made.append(Rig(wire, **(options or {})))
+        return made[-1]
+
+    yield make
+    for rig in made:
+        await rig.close()
 
 
 def batch(number: int, **changes: Any) -> list[Message]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, Load, Purse
+from gateway.carriers.requests import CONNECTIONS, STALL, Load, Purse
 from gateway.carriers.suspension import SILENCES, STREAK
 from gateway.config import Http
 from gateway.message import (
@@ -34,7 +34,7 @@ from gateway.message import (
 )
 from gateway.provider.http import url_query
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
-from tests.carriers.requests_rig import USER, Rig, batch
+from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
 from tests.support.stack import until
 
@@ -87,24 +87,15 @@ def answering(send: Reply | str, mult: Reply | str | None = None) -> Callable[[R
 
 @pytest.fixture
 async def server() -> AsyncIterator[RawServer]:
-    server = RawServer(decent)
-    await server.start()
-    yield server
-    await server.stop()
+    async with serving(decent) as server:
+        yield server
 
 
 @pytest.fixture
 async def start(server: RawServer) -> AsyncIterator[Start]:
     """Start a carrier; keyword arguments are settings, and `options` those of the rig."""
-    rigs: list[Rig] = []
-
-    def start(options: dict[str, Any] | None = None, **changes: Any) -> Rig:
-        rigs.append(Rig(HttpWire(settings(server.url, **changes), USER), **(options or {})))
-        return rigs[-1]
-
-    yield start
-    for rig in rigs:
-        await rig.close()
+    async with rigs() as make:
+        yield lambda options=None, **changes: make(HttpWire(settings(server.url, **changes), USER), options)
 
 
 # --- One message ------------------------------------------------------------------------------------------------------------------
@@ -454,6 +445,21 @@ async def test_requests_go_side_by_side_and_credit_ends_where_they_do(server: Ra
     await until(lambda: len(server.of("send")) == CONNECTIONS + 1, 10, "all requests at once")
     assert len({request.connection for request in server.of("send")[1:]}) == CONNECTIONS
     await rig.outcomes(CONNECTIONS)
+
+
+async def test_a_provider_that_hangs_takes_along_what_is_under_way_and_no_more(server: RawServer, start: Start) -> None:
+    now = [1000.0]
+    rig = start({"monotonic": lambda: now[0], "patience": 1.0}, timeout=1.0, batch=1)
+    await rig.prove()
+    server.answer = lambda _: HANG
+    await rig.send(*batch(2))
+    await until(lambda: len(server.of("send")) == 3, 10, "both")
+    assert rig.carrier.credit() == CONNECTIONS - 2
+    now[0] += STALL + 0.1
+    assert rig.carrier.credit() == 0
+    rig.carrier.submit([(message(3), rig.prepared(message(3)))])
+    assert sorted(type(outcome).__name__ for outcome in await rig.outcomes(3)) == ["Deferred", "InDoubt", "InDoubt"]
+    assert len(server.of("send")) == 3
 
 
 async def test_under_load_the_rate_is_handed_out_in_helpings(start: Start) -> None:

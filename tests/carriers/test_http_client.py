@@ -130,7 +130,7 @@ async def test_a_connection_that_does_not_come_about_in_time_is_never_written(se
 async def test_a_request_that_waits_for_a_free_connection_in_vain_is_never_written(serve: MakeServer) -> None:
     server = await serve(lambda _: HANG)
     async with open_session(1) as session:
-        first = asyncio.create_task(get(session, server, 1.0))
+        first = asyncio.create_task(get(session, server, 0.6))
         await server.until_requests(1)
         assert await get(session, server, 0.2) == NeverWritten("no connection in time")
         assert await first == Unanswered("no answer in time")
@@ -158,7 +158,7 @@ async def test_what_is_written_and_not_wholly_answered_is_told(
     serve: MakeServer, session: aiohttp.ClientSession, reply: Reply, detail: str
 ) -> None:
     server = await serve(lambda _: reply)
-    assert await get(session, server, 1.0) == Unanswered(detail)
+    assert await get(session, server, 0.5) == Unanswered(detail)
     assert len(server.requests) == 1
 
 

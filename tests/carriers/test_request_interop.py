@@ -17,7 +17,7 @@ from gateway.message import CancelAnswer, Cancelled, CancelOrder, Deferred, InDo
 from gateway.sandbox.provider_state import Stored
 from gateway.sandbox.settings import MultForm
 from gateway.sandbox.web import WebProvider, WebSettings
-from tests.carriers.requests_rig import USER, Rig
+from tests.carriers.requests_rig import USER, Rig, rigs
 from tests.carriers.smsc import message
 from tests.sandbox.test_webservice import node_folder as node_folder  # the folder with npm's soap in it
 
@@ -36,19 +36,14 @@ async def provider() -> AsyncIterator[WebProvider]:
 @pytest.fixture
 async def start_at(provider: WebProvider) -> AsyncIterator[StartAt]:
     """Start a carrier of either kind at the sandbox."""
-    rigs: list[Rig] = []
+    async with rigs() as make:
 
-    def start(way: str, user: str = USER, **changes: Any) -> Rig:
-        if way == "http":
-            wire: HttpWire | SoapWire = HttpWire(Http(base_url=provider.http_url, user=user, **changes), user)
-        else:
-            wire = SoapWire(Webservice(url=provider.webservice_url, user=user, **changes), user)
-        rigs.append(Rig(wire))
-        return rigs[-1]
+        def start(way: str, user: str = USER, **changes: Any) -> Rig:
+            if way == "http":
+                return make(HttpWire(Http(base_url=provider.http_url, user=user, **changes), user), None)
+            return make(SoapWire(Webservice(url=provider.webservice_url, user=user, **changes), user), None)
 
-    yield start
-    for rig in rigs:
-        await rig.close()
+        yield start
 
 
 def to(digits: str, row: int = 1, **changes: Any) -> Message:

@@ -33,7 +33,7 @@ from gateway.message import (
 from gateway.provider.answers import Inbox, OutOfDate, Statuses
 from gateway.provider.webservice import AskStatuses, ReadInbox, SendUnique
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
-from tests.carriers.requests_rig import USER, Rig, batch
+from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
 from tests.support.stack import free_port, until
 
@@ -92,24 +92,15 @@ def returning(text: str) -> Callable[[Request], Reply]:
 
 @pytest.fixture
 async def server() -> AsyncIterator[RawServer]:
-    server = RawServer(decent)
-    await server.start()
-    yield server
-    await server.stop()
+    async with serving(decent) as server:
+        yield server
 
 
 @pytest.fixture
 async def start(server: RawServer) -> AsyncIterator[Start]:
     """Start a carrier; keyword arguments are settings, and `options` those of the rig."""
-    rigs: list[Rig] = []
-
-    def start(options: dict[str, Any] | None = None, **changes: Any) -> Rig:
-        rigs.append(Rig(SoapWire(settings(server.url, **changes), USER), **(options or {})))
-        return rigs[-1]
-
-    yield start
-    for rig in rigs:
-        await rig.close()
+    async with rigs() as make:
+        yield lambda options=None, **changes: make(SoapWire(settings(server.url, **changes), USER), options)
 
 
 # --- One message ------------------------------------------------------------------------------------------------------------------
