@@ -14,6 +14,7 @@ setup:
 
 tools: setup
 	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl
+	@scripts/setup.sh promtool $(BIN)
 
 demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, live
 	@$(BIN)/mensageiro demo $(DEMO)
@@ -38,10 +39,14 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-bench: tools  ## Measure: codec, journal, whole lives
+bench: tools  ## Measure: codec, texts, journal, whole lives, call-backs
+	@scripts/setup.sh tools wrk
 	$(BIN)/python benchmarks/codec.py
+	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/scrape.py
 	$(BIN)/python benchmarks/lives.py $(BENCH)
+	$(BIN)/python benchmarks/callbacks.py
 
 lock: setup  ## Write requirements/*.txt anew
 	$(BIN)/pip -q install uv
@@ -50,6 +55,7 @@ lock: setup  ## Write requirements/*.txt anew
 
 docs: setup  ## Write the generated documents and the example configuration anew
 	$(BIN)/python -m gateway.schema
+	$(BIN)/python scripts/dashboard.py
 
 build: setup  ## Build the wheel
 	$(BIN)/hatchling build -t wheel

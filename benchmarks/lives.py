@@ -383,13 +383,12 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def main() -> int:
+def run(options: argparse.Namespace, measure: Callable[[Bench], list[tuple[str, str]]]) -> int:
     """Run one experiment and print its table."""
-    options = parse()
     with work_folder(options.folder) as folder:
         bench = Bench(options, folder.resolve())
         try:
-            rows = measure_queued(bench) if options.queued else measure_lives(bench)
+            rows = measure(bench)
         except Failure as failure:
             print(failure, file=sys.stderr)  # a command line program
             return 1
@@ -402,4 +401,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = parse()
+    sys.exit(run(options, measure_queued if options.queued else measure_lives))

@@ -73,6 +73,8 @@ class Admin:
         metrics.parked_receipts.set(stats.parked)
         metrics.receipts_unmatched.set(stats.unmatched)
         metrics.broker_connected.set(self._broker.connected)
+        metrics.journal_available.set(self._journal.available)
+        metrics.ready.set(self.readiness()["ready"] is True)
         for name, carrier in self._carriers.items():
             metrics.set_carrier_state(name, carrier.state.value)
 

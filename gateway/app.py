@@ -1,9 +1,9 @@
 """The composition root: from a configuration to running parts, and back down in order.
 
 Start: journal (lock, migrations, recovery of open attempts) before the broker is touched; then carriers, stages, listeners, broker.
-Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind; settle; answer
-what carriers reported; publish the outbox; say "down" and disconnect; close the journal. Every step has a deadline: what is not done by
-then is in the journal, and the next start goes on from there.
+Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind, then the
+listener for call-backs answer what it holds; settle; answer what carriers reported; publish the outbox; say "down" and disconnect; close
+the journal. Every step has a deadline: what is not done by then is in the journal, and the next start goes on from there.
 """
 
 import asyncio
@@ -25,10 +25,13 @@ from gateway.admin import Admin
 from gateway.broker import topics
 from gateway.broker.base import SessionTakenOverError
 from gateway.broker.mqtt import MqttBroker, MqttSettings
-from gateway.carriers.base import Carrier
+from gateway.carriers import callbacks
+from gateway.carriers.base import Carrier, Reporter
+from gateway.carriers.callback_guard import Guard
+from gateway.carriers.callback_inbound import CallbackReader
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -63,13 +66,18 @@ class App:
         names = list(config.carriers)
         smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
         binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
-        self.metrics = Metrics(names, binds)
+        self.metrics = Metrics(names, binds, [name for name, carrier in config.carriers.items() if isinstance(carrier, Http)])
         self.clock = ClockGuard(time.time, time.monotonic)
         self.journal = _journal(config, self.metrics, self.clock)
         self.broker = _broker(config, self.metrics)
         self.carriers: Mapping[str, Carrier] = {name: _carrier(name, config, self.metrics) for name in names}
         self.ingest = Ingest(self.broker, self.journal, self.carriers, _rules(config), self.metrics, self.bells, time.time)
-        self.receipts = Receipts(self.carriers, self.journal, self.metrics, self.bells, time.time)
+        self.callbacks = _callbacks(config, self.metrics)
+        reporters: dict[str, Reporter] = dict(self.carriers)
+        if self.callbacks is not None:
+            reporters[callbacks.NAME] = self.callbacks
+        patience_of = {callbacks.NAME: callbacks.PATIENCE}
+        self.receipts = Receipts(reporters, self.journal, self.metrics, self.bells, time.time, patience_of=patience_of)
         self.dispatcher = _dispatcher(config, self)
         self.publish = Publish(
             self.broker,
@@ -107,6 +115,8 @@ class App:
                 for task in tasks.values():
                     task.cancel()
         finally:
+            if self.callbacks is not None:
+                await self.callbacks.stop(0)
             await self.control.stop()
             await self.admin.stop()
             await self.journal.close()
@@ -135,6 +145,12 @@ class App:
             await self.control.start()
         except OSError as error:
             raise StartError(f"gateway.state_dir: cannot make {self.config.control_path}: {error}") from None
+        try:
+            if self.callbacks is not None:
+                log.info("call-backs are listened for", port=await self.callbacks.start())
+        except OSError as error:
+            where = self.config.callbacks.listen
+            raise StartError(f"callbacks.listen: cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
 
     def _start(self, group: asyncio.TaskGroup) -> dict[str, asyncio.Task[None]]:
         parts: dict[str, Awaitable[None]] = {
@@ -158,6 +174,8 @@ class App:
         await self.broker.stop_taking(CLOSE_TIMEOUT)
         self.dispatcher.stop_feeding()
         await asyncio.gather(*(carrier.stop(DRAIN_TIMEOUT) for carrier in self.carriers.values()))
+        if self.callbacks is not None:  # as late as can be: who finds nobody listening may not call again
+            await self.callbacks.stop(CLOSE_TIMEOUT)
         await _within(CLOSE_TIMEOUT, _until(lambda: self.dispatcher.idle and self.receipts.idle))
         tasks["ingest"].cancel()
         await _within(DRAIN_TIMEOUT, self.publish.drained())
@@ -324,6 +342,7 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
         retention=journal.retention,
         text_retention=journal.text_retention,
         message_id_formats={name: carrier.message_id_format for name, carrier in smpp.items()},
+        surrogates=frozenset(config.carriers) - frozenset(smpp),
         reply_window=gateway.reply_window,
         reply_timeout=gateway.reply_timeout,
         senders={name: carrier.source_addr for name, carrier in smpp.items()},
@@ -367,6 +386,16 @@ def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     return _usable(
         f"carriers.{name}.tls", lambda: SmppCarrier(name, settings, password, time_zone=zone, observer=SmppMetrics(name, metrics))
     )
+
+
+def _callbacks(config: Config, metrics: Metrics) -> callbacks.Callbacks | None:
+    settings = config.callbacks
+    if not settings.enabled:
+        return None
+    token = configuration.secret(settings.token, settings.token_file, "callbacks.token")
+    guard = Guard(token, settings.allow, settings.trusted_proxies, settings.max_rate, time.monotonic())
+    reader = CallbackReader(ZoneInfo(config.gateway.time_zone))
+    return callbacks.Callbacks(configuration.address(settings.listen, "callbacks.listen"), guard, reader, metrics, time.time)
 
 
 def _usable(key: str, make: Callable[[], T]) -> T:

@@ -21,13 +21,14 @@ import click
 import msgspec
 
 import gateway
-from gateway import app, config, control, demo, logs, printing, producer, sandbox_command, schema
+from gateway import app, config, control, demo, logs, printing, privacy, producer, sandbox_command, schema, texting
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
 from gateway.journal import sqlite
 from gateway.journal.base import JournalVersionError, Selection
 from gateway.message import EventType, QueueState
+from gateway.msisdn import InvalidNumberError, Msisdn
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
@@ -239,6 +240,9 @@ def _show_event(event: dict[str, Any]) -> None:
     click.echo(f"{event['time']} {event['type']:<13} {told}{'  (final)' if event['final'] else ''}")
 
 
+main.add_command(texting.text_command)
+
+
 # --- The queue interface ----------------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +410,56 @@ def retry_set_aside(path: Path, as_json: bool) -> None:
     with one_line():
         number = _ask_daemon(path, Request(command="retry-set-aside"))
     printing.number(number, as_json)
+
+
+@main.group("privacy")
+def privacy_group() -> None:
+    """Forget a number, or tell what is kept about it (LGPD).
+
+    Without NUMBER it is asked for, or read from stdin with -: what is an argument shows in lists of processes and in a shell's history.
+    """
+
+
+def _number(written: str | None) -> str:
+    """Return national digits, asked for where they are not given."""
+    if written == "-":
+        written = sys.stdin.readline()
+    try:
+        return privacy.national(written or click.prompt("Number", err=True))
+    except InvalidNumberError as error:
+        raise click.BadParameter(str(error), param_hint="NUMBER") from None
+
+
+@privacy_group.command(short_help="Erase what is kept about a number.")
+@click.argument("number", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask whether to.")
+@config_option
+@json_option
+def forget(number: str | None, yes: bool, path: Path, as_json: bool) -> None:
+    """Erase text and number of what has ended, and what producers gave with it. Counts and ids stay. Needs the running gateway.
+
+    Exit code 1: something is under way and was left; run it again when that has ended.
+    """
+    if number == "-" and not yes:
+        raise click.UsageError("a number from stdin needs --yes")
+    digits = _number(number)
+    if not yes and not click.confirm(f"Erase all that has ended about {Msisdn(digits).masked}, for good?", err=True):
+        _fail("nothing was erased", 1)
+    with one_line():
+        summary = asyncio.run(privacy.forget(config.load(path).control_path, digits, printing.progress))
+    printing.forgotten(summary.erased, summary.left, as_json)
+    sys.exit(1 if summary.left else 0)
+
+
+@privacy_group.command(short_help="Tell all that is kept about a number.")
+@click.argument("number", required=False)
+@click.option("--out", type=PathType, help="A new file for it, readable by you alone, instead of stdout.")
+@config_option
+def export(number: str | None, out: Path | None, path: Path) -> None:
+    """Write all that is kept about a number as JSON: messages with text and events, replies, receipts, refused payloads."""
+    digits = _number(number)
+    with one_line():
+        privacy.write(privacy.export(config.load(path).journal_path, digits), out)
 
 
 def _change(path: Path, request: Request, as_json: bool) -> None:

@@ -14,14 +14,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.journal.base import Bells, Journal, JournalBrokenError, JournalUnavailableError, Selection, Stats
+from gateway.journal.base import Bells, Journal, JournalBrokenError, JournalUnavailableError, Place, Selection, Stats
 from gateway.message import QueueState
 
 LINE_LIMIT = 1 << 20
 DEADLINE = 30.0
 
 Verdict = Literal["submitted", "rejected", "resubmit"]
-CommandName = Literal["stats", "list", "show", "hold", "release", "retry", "resolve", "replay", "retry-set-aside", "ready"]
+CommandName = Literal["stats", "list", "show", "hold", "release", "retry", "resolve", "replay", "retry-set-aside", "forget", "ready"]
 
 
 class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +30,8 @@ class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     command: CommandName
     selection: Selection = Selection()
     verdict: Verdict | None = None
+    number: str = ""  # national digits, to forget
+    place: Place = Place()
 
 
 class ControlError(Exception):
@@ -135,6 +137,10 @@ async def execute(journal: Journal, request: Request, now: float) -> object:
             return await journal.retry_set_aside()
         case "replay":
             return await journal.replay(selection)
+        case "forget":
+            if not request.number.isdecimal():
+                raise ControlError("forget needs a number")
+            return msgspec.to_builtins(await journal.forget(request.number, request.place))
         case "resolve":
             if request.verdict is None:
                 raise ControlError("resolve needs a verdict: submitted, rejected or resubmit")

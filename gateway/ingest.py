@@ -121,8 +121,9 @@ class Reader:
             response_topic=self._response_topic(publish),
             correlation=publish.correlation,
         )
-        routes, parts = self._eligible(message, submit.routes or self._rules.routes)
-        return msgspec.structs.replace(message, routes=routes, parts=parts)
+        prepared = self._eligible(message, submit.routes or self._rules.routes)
+        several = {name: parts for name, parts in prepared.items() if parts > 1}
+        return msgspec.structs.replace(message, routes=tuple(prepared), parts_by=several)
 
     def _times(self, submit: envelope.Submit, expiry: int | None, now: float) -> tuple[float | None, float]:
         """Say when it is due and when it expires: durations count from the later of receipt and schedule."""
@@ -147,10 +148,9 @@ class Reader:
             raise _RefusedError(Reason.RESPONSE_TOPIC, f"Response Topic {fault}")
         return publish.response_topic
 
-    def _eligible(self, message: Message, wanted: Sequence[str]) -> tuple[tuple[str, ...], int]:
-        """Keep the carriers that can carry it, in order of preference, and count the most parts that one of them makes of it."""
-        routes: list[str] = []
-        parts = 1
+    def _eligible(self, message: Message, wanted: Sequence[str]) -> dict[str, int]:
+        """Find the carriers that can carry it, in order of preference, and how many parts each makes of it."""
+        eligible: dict[str, int] = {}
         refusals: list[Rejected] = []
         for name in dict.fromkeys(wanted):
             if name not in self._carriers:
@@ -158,12 +158,11 @@ class Reader:
             prepared = self._carriers[name].prepare(message)
             if isinstance(prepared, Rejected):
                 refusals.append(prepared)
-                continue
-            parts = max(parts, len(prepared.parts))
-            routes.append(name)
-        if not routes:
+            else:
+                eligible[name] = len(prepared.parts)
+        if not eligible:
             raise _why(refusals)
-        return tuple(routes), parts
+        return eligible
 
     def _refusal(self, publish: Inbound, source: str, reason: Reason, detail: str, now: float) -> Refusal:
         # The id in a cancel is that of another message, which must not be told to have ended.

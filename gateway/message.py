@@ -186,7 +186,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     label: str | None = None
     normalise: bool = False
     metadata: dict[str, str] = {}
-    parts: int = 1  # the most that any of its carriers makes of it
+    parts_by: dict[str, int] = {}  # how many parts those carriers make of it that need more than one
     response_topic: str | None = None
     correlation: bytes | None = None
     # Filled in by a claim.
@@ -194,7 +194,8 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     attempt: int = 0  # 1, 2, 3, ...: attempts opened so far
     deferrals: int = 0  # how many attempts ended in Deferred(scope=MESSAGE)
     possible_duplicate: bool = False  # an earlier copy is in doubt
-    part: int = 1  # the one to send now, 1 to parts: each part is an attempt of its own
+    part: int = 1  # the one to send now: each part is an attempt of its own
+    parts: int = 1  # that the claiming carrier makes of it
     concatenation: int | None = None  # 16-bit reference that joins the parts at the phone
 
     @property
@@ -389,7 +390,9 @@ class Reply(msgspec.Struct, kw_only=True, frozen=True):
     text: str = ""
     encoding: str = ""
     fragment: Fragment | None = None
-    session: int | None = None  # of the connection that it came by: the provider repeats there what another left unanswered
+    session: int | None = None  # the connection that it came by: what one leaves unanswered comes again by another
+    answers: str = ""  # message_id of what it answers, where a call-back tells
+    surrogate: int | None = None  # our number of what it answers, likewise
 
 
 # --- What consumers are told ------------------------------------------------------------------------------------------------------

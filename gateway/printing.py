@@ -1,8 +1,9 @@
 """What the command line prints for people: tables, and the story of a message."""
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,24 @@ STORY = {  # what `show` tells beside a message's own fields
 def number(changed: int, as_json: bool) -> None:
     """Print how many were changed."""
     click.echo(json.dumps({"changed": changed}) if as_json else f"{changed} changed")
+
+
+def progress(text: str) -> None:
+    """Show how far a long command has come, on a terminal alone; the next one overwrites it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{text}\x1b[K", err=True, nl=False)
+
+
+def forgotten(erased: Mapping[str, int], left: Sequence[tuple[str, str, str]], as_json: bool) -> None:
+    """Print what was erased about a number, and what was left since it is under way."""
+    if as_json:
+        click.echo(json.dumps({"erased": erased, "left": [dict(zip(("kind", "what", "why"), each, strict=True)) for each in left]}))
+        return
+    progress("")
+    click.echo("erased: " + ", ".join(f"{number} {kind}" for kind, number in erased.items()))
+    if left:
+        table(("left", "", ""), left)
+        click.echo("these are under way: run this again when they have ended", err=True)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import structlog
 
-from gateway.carriers.base import Arrival, Carrier
+from gateway.carriers.base import Arrival, Reporter
 from gateway.carriers.mailbox import Mailbox
 from gateway.journal.base import Bells, Journal, JournalUnavailableError, Report
 from gateway.message import Receipt, Reply
@@ -30,16 +30,18 @@ class Receipts:
 
     def __init__(
         self,
-        carriers: Mapping[str, Carrier],
+        carriers: Mapping[str, Reporter],
         journal: Journal,
         metrics: Metrics,
         bells: Bells,
         clock: Callable[[], float],
         *,
         patience: float = PATIENCE,
+        patience_of: Mapping[str, float] = {},
     ) -> None:
+        """Wait `patience` s for the journal, but for those named in `patience_of`."""
         self._carriers, self._journal, self._metrics, self._bells, self._clock = carriers, journal, metrics, bells, clock
-        self._patience = patience
+        self._patience, self._patience_of = patience, patience_of
         self._under_way = 0
         self._answered: Mailbox[Reply] = Mailbox()
         self._unrecorded = 0  # replies that were answered
@@ -58,13 +60,14 @@ class Receipts:
         """Whether all that was read is answered, and the journal knows."""
         return self._under_way == 0 and self._unrecorded == 0
 
-    async def _read(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
+    async def _read(self, carrier: Reporter, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
+        patience = self._patience_of.get(carrier.name, self._patience)
         while True:
             arrivals = await carrier.inbound()
             self._under_way += 1
-            await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), self._patience), arrivals))
+            await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), patience), arrivals))
 
-    async def _acknowledge(self, carrier: Carrier, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
+    async def _acknowledge(self, carrier: Reporter, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
         while True:
             matched, arrivals = await batches.get()
             tokens = [arrival.token for arrival in arrivals]

@@ -1,6 +1,7 @@
 """The queue interface as documents, made from the types themselves: JSON Schemas, an AsyncAPI 3 document, and the generated pages.
 
-`python -m gateway.schema` writes config/gateway.example.toml, docs/configuration.md and docs/queue-interface.md anew; a test keeps them so.
+`python -m gateway.schema` writes config/gateway.example.toml, docs/configuration.md, docs/queue-interface.md and docs/metrics.md anew; a
+test keeps them so.
 """
 
 import json
@@ -15,6 +16,7 @@ import msgspec
 import gateway
 from gateway import config, message
 from gateway.broker import envelope, topics
+from gateway.metrics import Description, Metrics
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS: tuple[type[message.Event], ...] = typing.get_args(message.AnyEvent)
@@ -404,10 +406,54 @@ def _states() -> list[str]:
     return [*lines, "    DONE --> [*]", "```"]
 
 
+# --- The metrics ------------------------------------------------------------------------------------------------------------------
+
+_OF_THE_PROGRAM = ("version", "python")  # labels whose values a page must not name: it would be out of date
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    metrics = Metrics(["<carrier>"], ["<carrier>/<bind>"], ["<http carrier>"])
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "<!-- Generated from gateway/metrics.py: `make docs`. -->",
+            "",
+            "`GET /metrics` on `admin.listen`, in the Prometheus text format. Every series exists from the start, at zero (credits: NaN),",
+            "and labels are closed: configured names and what stands here, never an id, a number or a text. Counters and histograms count",
+            "since the process began; gauges show counts that are kept, so a scrape costs the same at any size of the journal.",
+            "",
+            "`<carrier>` is a carrier's name in the configuration, `<bind>` counts its binds from 0. `config/grafana/mensageiro.json` is a",
+            "dashboard of these metrics, `config/prometheus/alerts.yml` has alerts on them, and each alert has its page in `runbook/`.",
+            "",
+            "| name | type | labels | |",
+            "| --- | --- | --- | --- |",
+            *(_metric_row(each) for each in metrics.described),
+            "",
+            "Beside these stand the `process_*` metrics of Prometheus' own client library: CPU seconds, memory, open files, start time.",
+            "",
+        ]
+    )
+
+
+def _metric_row(metric: Description) -> str:
+    labels = "; ".join(f"`{label}`{_label_values(label, values)}" for label, values in metric.labels)
+    buckets = f"; buckets up to {' '.join(f'{each:g}' for each in metric.buckets)}" if metric.buckets else ""
+    return f"| `{metric.name}` | {metric.type} | {labels} | {metric.text}{buckets} |"
+
+
+def _label_values(label: str, values: typing.Sequence[str]) -> str:
+    if label in _OF_THE_PROGRAM:
+        return ""
+    return ": " + " ".join(f"`{value}`" if value else "(empty)" for value in values)
+
+
 GENERATED = {
     Path("config/gateway.example.toml"): example_config,
     Path("docs/configuration.md"): configuration_page,
     Path("docs/queue-interface.md"): interface_page,
+    Path("docs/metrics.md"): metrics_page,
 }
 
 

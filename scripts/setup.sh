@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Set up what the make targets need: a virtual environment from the lock, and Debian's test tools. Says in one sentence what it cannot do.
 #   scripts/setup.sh venv DIR LOCK    scripts/setup.sh tools COMMAND...   (a command's Debian package has its name, but for mosquitto_pub)
+#   scripts/setup.sh promtool DIR     (taken out of Debian's package prometheus: installing that would start a service on our port)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +44,21 @@ tools() {
     command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("${tool/mosquitto_pub/mosquitto-clients}")
   done
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+promtool() {
+  local directory work
+  directory=$(realpath "$1")
+  { [ -x "$directory/promtool" ] || type -P promtool >/dev/null; } && return
+  command -v apt-get >/dev/null || { echo "setup: promtool missing, and this is no Debian: tests of the alert rules are skipped" >&2; return; }
+  work=$(mktemp -d)
+  if (cd "$work" && { apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }; } &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) >/tmp/mensageiro-apt.log 2>&1; then
+    mv "$work/usr/bin/promtool" "$directory/promtool"
+  else
+    echo "setup: apt-get could not download prometheus (see /tmp/mensageiro-apt.log): tests of the alert rules are skipped" >&2
+  fi
+  rm -rf "$work"
 }
 
 "$@"

@@ -155,6 +155,31 @@ async def test_metrics_show_the_queue_as_it_is_now(watch: Watch, journal: Sqlite
         assert line in text.splitlines()
 
 
+async def test_metrics_show_readiness_and_what_it_is_made_of(metrics: Metrics) -> None:
+    carrier, journal = Switch(), Switch()
+    seen = admin(Switch(), journal, metrics, smpp=carrier)
+    for part, name in ((None, "ready"), (carrier, "ready"), (journal, "journal_available")):
+        if part is not None:
+            part.available, part.state = part is not journal, CarrierState.DOWN if part is carrier else CarrierState.READY
+        seen.refresh()
+        assert metrics.registry.get_sample_value(f"mensageiro_{name}") == (1.0 if part is None else 0.0)
+    assert metrics.registry.get_sample_value("mensageiro_ready") == 0.0
+
+
+async def test_a_scrape_asks_the_database_nothing(watch: Watch, journal: SqliteJournal) -> None:
+    asked: list[str] = []
+    assert journal._connection is not None
+    assert journal._reader is not None
+    for connection in (journal._connection, journal._reader._connection):
+        connection.set_trace_callback(asked.append)
+    await journal.append([message("a")])
+    assert asked, "the trace sees what is asked"
+    asked.clear()
+    text = (await watch.get("/metrics"))[2]
+    assert 'mensageiro_queue_messages{state="queued"} 1.0' in text.splitlines()
+    assert asked == []
+
+
 async def test_a_state_that_empties_shows_zero_again(watch: Watch, journal: SqliteJournal) -> None:
     await journal.append([message("a")])
     await watch.get("/metrics")

@@ -39,6 +39,15 @@ class Preparing:
         return self._builder.prepare(message)
 
 
+class Terse(Preparing):
+    """A carrier that takes ten characters."""
+
+    def prepare(self, message: Message) -> Prepared | Rejected:
+        if len(message.text) > 10:
+            return Rejected(Reason.TEXT_TOO_LONG, "text: 11 characters, the limit is 10")
+        return super().prepare(message)
+
+
 class Wordy(Preparing):
     """A carrier that needs two parts for everything."""
 
@@ -46,7 +55,8 @@ class Wordy(Preparing):
         return Prepared((b"one", b"two"), "gsm7")
 
 
-CARRIERS = cast("dict[str, Carrier]", {"smpp": Preparing("smpp"), "flash": Preparing("flash", kinds=("flash",)), "wordy": Wordy("wordy")})
+FAKES = {"smpp": Preparing("smpp"), "flash": Preparing("flash", kinds=("flash",)), "wordy": Wordy("wordy"), "terse": Terse("terse")}
+CARRIERS = cast("dict[str, Carrier]", FAKES)
 RULES = Rules(topic_prefix="sms", routes=("smpp", "flash"), default_valid_for=7200.0, response_topics=("answers/+",))
 
 
@@ -94,7 +104,7 @@ def test_every_field_of_a_payload_reaches_the_message() -> None:
     )  # fmt: skip
     assert (message.source, message.id, message.to, message.text, message.sender) == ("shop", "a:1", TO, "Olá", "EMPRESA")
     assert (message.priority, message.receipt, message.encoding, message.transliterate) == (3, False, "ucs2", True)
-    assert (message.in_doubt, message.metadata, message.routes, message.parts) == ("resubmit", {"k": "v"}, ("smpp",), 1)
+    assert (message.in_doubt, message.metadata, message.routes, message.parts_by) == ("resubmit", {"k": "v"}, ("smpp",), {})
     assert (message.response_topic, message.correlation, message.received_at) == ("answers/a", b"c", NOW)
 
 
@@ -126,7 +136,7 @@ REFUSALS: dict[str, tuple[Inbound, Reason, str]] = {
     "a foreign number": (publish(content(to="+1 202 555 0123")), Reason.INVALID_NUMBER, "to: the number is not Brazilian"),
     "an old mobile number": (publish(content(to="1187654321")), Reason.INVALID_NUMBER, "to: the ninth digit"),
     "a sender that is none": (publish(content(**{"from": "Açaí"})), Reason.INVALID_SENDER, "from: "),
-    "a text of two parts": (publish(content(text="x" * 161)), Reason.TEXT_TOO_LONG, "text: "),
+    "a text beyond a carrier's limit": (publish(content(text="x" * 11, routes=["terse"])), Reason.TEXT_TOO_LONG, "text: "),
     "a text outside its alphabet": (publish(content(text="ação ã", encoding="gsm7")), Reason.NOT_ENCODABLE, "text: "),
     "a kind that no carrier sends": (publish(content(kind="short_code")), Reason.NO_ROUTE, "kind: "),
     "a field that no carrier has": (publish(content(label="May")), Reason.NO_ROUTE, "label: "),
@@ -259,13 +269,13 @@ def test_a_message_may_name_its_own_carriers_in_its_own_order_each_once() -> Non
     assert taken(kind="flash", routes=["flash", "fax", "smpp", "flash"]).routes == ("flash", "smpp")
 
 
-def test_parts_are_counted_by_the_carrier_that_needs_the_most() -> None:
-    assert taken(routes=["smpp"]).parts == 1
-    assert taken(routes=["smpp", "wordy"]).parts == 2
+def test_parts_are_counted_for_each_carrier_that_needs_several() -> None:
+    assert taken(routes=["smpp"]).parts_by == {}
+    assert taken(routes=["smpp", "wordy"]).parts_by == {"wordy": 2}
 
 
 def test_what_is_wrong_with_the_message_is_told_before_what_a_carrier_lacks() -> None:
-    assert refused(publish(content(text="x" * 161, routes=["flash", "smpp"]))).reason is Reason.TEXT_TOO_LONG
+    assert refused(publish(content(text="x" * 161, routes=["flash", "terse"]))).reason is Reason.TEXT_TOO_LONG
 
 
 def test_a_response_topic_is_ignored_where_none_are_allowed() -> None:

@@ -1,12 +1,14 @@
 """The metrics that dashboards stand on."""
 
+import math
 import re
 from collections import Counter
 
 import pytest
-from prometheus_client import Metric
+from prometheus_client import Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway import schema
 from gateway.carriers.base import CarrierState
 from gateway.journal.base import Count, Match, StateStats
 from gateway.message import QueueState
@@ -38,17 +40,25 @@ TABLE = {
     "broker_pubacks": ("counter", {"reason"}),
     "in_doubt": ("counter", {"carrier", "way"}),
     "parked_receipts": ("gauge", set()),
+    "callbacks": ("counter", {"kind", "result"}),
     "clock_steps": ("counter", set()),
     "journal_commit_seconds": ("histogram", set()),
     "journal_batch_rows": ("histogram", set()),
     "journal_errors": ("counter", set()),
     "build_info": ("gauge", {"version", "python"}),
+    "credits": ("gauge", {"carrier", "kind", "account"}),
+    # Beyond the table.
+    "duplicates": ("counter", set()),
+    "outbox_set_aside": ("gauge", set()),
+    "carrier_switches": ("counter", {"carrier"}),
+    "ready": ("gauge", set()),
+    "journal_available": ("gauge", set()),
 }
 
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(["smpp", "http"], ["smpp/0", "smpp/1"])
+    return Metrics(["smpp", "http"], ["smpp/0", "smpp/1"], ["http"])
 
 
 def families(metrics: Metrics) -> dict[str, Metric]:
@@ -72,10 +82,54 @@ def test_the_table_of_the_interface_is_there_from_the_start(metrics: Metrics, na
     assert set(family.samples[0].labels) - {"le"} == expected[1]
 
 
-def test_every_name_has_the_prefix_and_a_help_text(metrics: Metrics) -> None:
+def test_nothing_is_there_that_this_test_does_not_know(metrics: Metrics) -> None:
+    assert {name for name in families(metrics) if not name.startswith("process_")} == set(TABLE)
+
+
+def test_every_name_but_those_of_the_process_has_the_prefix_and_all_have_a_help_text(metrics: Metrics) -> None:
     text = metrics.expose().decode()
-    assert re.findall(r"^# HELP (?!mensageiro_)", text, re.MULTILINE) == []
+    assert re.findall(r"^# HELP (?!mensageiro_|process_)", text, re.MULTILINE) == []
     assert all(family.documentation for family in families(metrics).values())
+
+
+def test_a_scrape_is_what_the_client_library_writes(metrics: Metrics) -> None:
+    metrics.messages.labels("smpp", "submitted").inc(12_345_678)
+    metrics.submit_latency.labels("http").observe(0.25)
+    metrics.smpp_rate_limit.labels("smpp/0").set(99.5)
+    metrics.outbox_oldest.set(1e300)
+    assert without_process(metrics.expose()) == without_process(generate_latest(metrics.registry))
+    metrics.credits.labels("http", "flash", "1").set(float("inf"))  # a series that comes later
+    assert without_process(metrics.expose()) == without_process(generate_latest(metrics.registry))
+
+
+def test_a_label_may_hold_anything() -> None:
+    metrics = Metrics(['a"b\\c\nd'])
+    assert without_process(metrics.expose()) == without_process(generate_latest(metrics.registry))
+
+
+def without_process(text: bytes) -> list[bytes]:
+    """Leave out what changes between two looks."""
+    return [line for line in text.splitlines() if not line.startswith(b"process_")]
+
+
+def test_the_process_shows_its_cpu_and_memory(metrics: Metrics) -> None:
+    assert (metrics.registry.get_sample_value("process_cpu_seconds_total") or 0.0) > 0.0
+    assert (metrics.registry.get_sample_value("process_resident_memory_bytes") or 0.0) > 1e6
+
+
+def test_credits_are_unknown_until_the_provider_has_told(metrics: Metrics) -> None:
+    told = value(metrics, "credits", carrier="http", kind="flash", account="general")
+    assert told is not None
+    assert math.isnan(told)
+    assert "smpp" not in {sample.labels["carrier"] for sample in families(metrics)["credits"].samples}
+
+
+def test_the_page_tells_every_metric_with_its_labels(metrics: Metrics) -> None:
+    page = schema.metrics_page()
+    for name, (kind, labels) in TABLE.items():
+        total = "_total" if kind == "counter" else ""
+        (row,) = re.findall(rf"^\| `mensageiro_{name}{total}` \| {kind} \| (.*)$", page, re.MULTILINE)
+        assert all(f"`{label}`" in row for label in labels)
 
 
 def test_labels_are_the_enums_they_stand_for() -> None:
@@ -93,6 +147,7 @@ def test_counting_what_a_journal_reports_makes_no_new_series(metrics: Metrics) -
             Count("messages", ("", "expired")): 1,
             Count("receipts", ("http", "delivered", "exact")): 2,
             Count("replies", ("smpp", "true")): 1,
+            Count("replies", ("", "true")): 1,  # a call-back's
             Count("in_doubt", ("smpp", "entered")): 1,
             Count("duplicates", ()): 4,
         }

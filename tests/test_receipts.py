@@ -273,3 +273,22 @@ async def test_no_more_than_a_bounded_number_of_batches_is_read_while_the_journa
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_reporter_may_have_more_patience_than_the_others(tmp_path: Path, locked: Callable[[Path], sqlite3.Connection]) -> None:
+    bench = Bench(tmp_path / "journal.db", 0.2)
+    await bench.journal.open()
+    stage = Receipts({"smpp": bench.smpp, "other": bench.other}, bench.journal, bench.metrics, bench.bells, lambda: NOW,
+                     patience=0.2, patience_of={"other": 30.0})  # fmt: skip
+    task = asyncio.create_task(stage.run())
+    holder = locked(bench.path)
+    bench.smpp.report(receipt("77"), token="impatient")
+    bench.other.report(receipt("78"), token="patient")
+    assert await bench.smpp.answered() == (["impatient"], False)
+    assert bench.other.answers.empty()
+    holder.rollback()
+    assert await bench.other.answered() == (["patient"], True)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await bench.journal.close()

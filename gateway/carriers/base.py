@@ -38,13 +38,25 @@ class Arrival:
     token: object
 
 
-class Carrier(Protocol):
-    """A provider reached by one protocol and one account."""
+class Reporter(Protocol):
+    """What hands on what the provider reports: every carrier, and the listener for call-backs."""
 
     @property
     def name(self) -> str:
         """Its configured name: the scope of message ids, and a metric label."""
         ...
+
+    async def inbound(self) -> list[Arrival]:
+        """Wait for the next receipts and replies, in order of arrival."""
+        ...
+
+    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
+        """Answer the provider: taken, or "try again later". Return for each token whether there was a session left to say it in."""
+        ...
+
+
+class Carrier(Reporter, Protocol):
+    """A provider reached by one protocol and one account."""
 
     @property
     def state(self) -> CarrierState:
@@ -78,14 +90,6 @@ class Carrier(Protocol):
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
-        ...
-
-    async def inbound(self) -> list[Arrival]:
-        """Wait for the next receipts and replies, in order of arrival."""
-        ...
-
-    def acknowledge(self, tokens: Sequence[object], *, committed: bool) -> list[bool]:
-        """Answer the provider: taken, or "try again later". Return for each token whether there was a session left to say it in."""
         ...
 
     async def run(self) -> None:

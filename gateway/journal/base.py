@@ -4,9 +4,10 @@ Every operation is put on one FIFO when it is called, before the returned awaita
 stage that calls `settle` and then `match` knows that the response is settled before the receipt. The awaitable ends after the commit, so
 whatever is acknowledged after it cannot be lost.
 
-While the journal cannot commit (disk full, busy) it keeps the operations in order and tries again: `available` is False meanwhile. Only
-`match` gives up, after the `patience` it is called with, and raises JournalUnavailableError, since a carrier that waits for its answer can
-be asked to come again. A failed fsync raises JournalBrokenError from every operation and from `broken()`: the process must end.
+While the journal cannot commit (disk full, busy) it keeps the operations in order and tries again: `available` is False meanwhile. Two give
+up after the `patience` they are called with, and raise JournalUnavailableError: `match`, since a carrier that waits for its answer can be
+asked to come again, and `answered`, which nothing depends on. A failed fsync raises JournalBrokenError from every operation and from
+`broken()`: the process must end.
 """
 
 import asyncio
@@ -134,6 +135,33 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
     limit: int = 1000
 
 
+Stage = Literal["messages", "replies", "receipts", "refused", "fragments"]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a number is being forgotten: what kind of thing, and the row after which to go on."""
+
+    stage: Stage = "messages"
+    after: int = 0
+
+
+class Left(NamedTuple):
+    """Something about a number that was not erased since it is under way."""
+
+    kind: Literal["message", "reply", "receipts", "refused", "fragments"]
+    what: str  # source/id, an event_id, or how many
+    why: str
+
+
+class Forgotten(msgspec.Struct):
+    """What one slice erased and left, and where to go on; None = that was all."""
+
+    erased: dict[str, int] = msgspec.field(default_factory=lambda: {"messages": 0, "replies": 0, "receipts": 0, "refused": 0})
+    left: list[Left] = []
+    next: Place | None = None
+    busy: bool = False  # nothing was done: too many events wait for the broker
+
+
 class Journal(Protocol):
     """Durable messages, attempts, parts, parked receipts and the outbox."""
 
@@ -239,6 +267,12 @@ class Journal(Protocol):
 
     def replay(self, selection: Selection) -> Awaitable[int]:
         """Put events that were published before in the outbox again, with their old event_ids."""
+        ...
+
+    # Privacy.
+
+    def forget(self, number: str, place: Place) -> Awaitable[Forgotten]:
+        """Erase what is kept about a national number, a bounded slice; go on with `next` until it is None."""
         ...
 
     # Reading, also from another process: see sqlite.read_only().

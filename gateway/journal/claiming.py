@@ -75,10 +75,18 @@ def _waiting(tx: Transaction, routes: list[int], limit: int, now: float) -> list
 def _open(tx: Transaction, record: Record, carrier: str, now: float) -> Message:
     record.carrier = carrier
     record.attempt += 1
-    if record.parts > 1 and record.progress is None:
-        record.progress = Progress(_concatenation(tx, record, now))
+    if record.parts > 1 and not record.begun:
+        _plan(tx, record, carrier, now)
     tx.move(record, Trigger.CLAIM, now)
     return record.claimed()
+
+
+def _plan(tx: Transaction, record: Record, carrier: str, now: float) -> None:
+    """Take note of how many parts this carrier makes of a message of which nothing has left."""
+    parts = record.message.parts_by.get(carrier, 1)
+    if parts != record.total:
+        reference = record.progress.concatenation if record.progress else _concatenation(tx, record, now)
+        record.progress = Progress(reference, parts) if parts > 1 else None
 
 
 def _concatenation(tx: Transaction, record: Record, now: float) -> int:

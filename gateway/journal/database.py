@@ -86,6 +86,7 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten in the file; Debian's SQLite does so unasked
     return connection
 
 
@@ -119,14 +120,15 @@ def _fill_destinations(connection: sqlite3.Connection) -> None:
     while (mark := connection.execute("SELECT value FROM meta WHERE key = ?", (_UNFILLED,)).fetchone()) is not None:
         rows = connection.execute("SELECT row, body FROM message WHERE row > ? ORDER BY row LIMIT ?", (mark[0], _STEP)).fetchall()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "UPDATE message SET destination = ? WHERE row = ?", [(destination(unpack_message(body).to), row) for row, body in rows]
-        )
         if rows:
+            found = [(destination(unpack_message(body).to), row) for row, body in rows]
+            connection.executemany("UPDATE message SET destination = ? WHERE row = ?", found)
             connection.execute("UPDATE meta SET value = ? WHERE key = ?", (rows[-1][0], _UNFILLED))
         else:
+            connection.execute("CREATE INDEX message_destination ON message (destination)")
             connection.execute("DELETE FROM meta WHERE key = ?", (_UNFILLED,))
         connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # nobody else does it yet, and the WAL must not grow with each step
 
 
 def user_version(connection: sqlite3.Connection) -> int:

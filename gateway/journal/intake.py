@@ -53,7 +53,8 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
         state, due_at = _first_state(message, now)
         queue[state] += 1
         route = tx.route(message.routes)
-        fixed = (row, message.source, message.id, int(state), message.priority, route, message.parts, due_at, message.expires_at)
+        parts = max(message.parts_by.values(), default=1)
+        fixed = (row, message.source, message.id, int(state), message.priority, route, parts, due_at, message.expires_at)
         rows.append((*fixed, pack(message), destination(message.to)))
     if tx.run_many(INSERT_MESSAGE, rows) < len(rows):
         _repeated(tx, messages, first, now, report)

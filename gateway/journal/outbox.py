@@ -67,6 +67,11 @@ def _set_aside(tx: Transaction, row: int) -> bool:
     return bool(changed)
 
 
+def waiting(tx: Transaction) -> set[int]:
+    """Return the events that are not published yet. The caller sees to it that they are few."""
+    return {row for (row,) in tx.all("SELECT event FROM outbox") if isinstance(row, int)}
+
+
 def retry_set_aside(tx: Transaction) -> int:
     """Put what was set aside back in line, at its end: the publisher has read past its old place."""
     rows = tx.all("SELECT row FROM outbox WHERE aside = 1 ORDER BY row")

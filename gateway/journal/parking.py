@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, recorded_keys, tail
 from gateway.journal.records import Part, Record, pack, unpack_receipt
@@ -40,12 +42,17 @@ def unpark(tx: Transaction, row: object) -> None:
     tx.memory.parked -= tx.run("DELETE FROM receipt WHERE row = ?", (row,))
 
 
+def of_carrier(receipt: Receipt, carrier: str) -> Receipt:
+    """Return a receipt as one of the carrier by which its message went: a call-back names none."""
+    return receipt if receipt.carrier else msgspec.structs.replace(receipt, carrier=carrier)
+
+
 def apply_parked(tx: Transaction, record: Record, parts: Iterable[Part], carrier: str, now: float, report: Report) -> None:
     """Apply the receipts that came before what they are about was recorded."""
     form = tx.policies.message_id_formats.get(carrier, "auto")
     for part in parts:
         keys = recorded_keys(part.message_id, form)
-        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier = ? ORDER BY row"  # noqa: S608
+        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier IN (?, '') ORDER BY row"  # noqa: S608
         for row, body in tx.all(query, (*keys, carrier)):
             unpark(tx, row)
-            apply(tx, record, part, unpack_receipt(body), Match.PARKED, now, report)  # type: ignore[arg-type] # a BLOB
+            apply(tx, record, part, of_carrier(unpack_receipt(body), carrier), Match.PARKED, now, report)  # type: ignore[arg-type] # a BLOB

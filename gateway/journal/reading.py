@@ -13,7 +13,7 @@ from gateway.journal.transaction import Memory, placeholders
 from gateway.message import QueueState
 from gateway.msisdn import Msisdn
 
-_FIELDS = (
+FIELDS = (
     "row, source, id, state, attempt, deferrals, seq, possible_duplicate, cancel, carrier, code, confirmed, last_error, due_at, "
     "expires_at, progress, body"
 )
@@ -61,7 +61,7 @@ def given(selection: Selection) -> Selection:
 def select(connection: sqlite3.Connection, selection: Selection) -> list[dict[str, object]]:
     """List messages, newest first."""
     where, values = conditions(given(selection))
-    cursor = connection.execute(f"SELECT {_FIELDS} FROM message WHERE {where} ORDER BY row DESC", values)  # noqa: S608 - values are bound
+    cursor = connection.execute(f"SELECT {FIELDS} FROM message WHERE {where} ORDER BY row DESC", values)  # noqa: S608 - values are bound
     found: list[dict[str, object]] = []
     for row in cursor:
         message = describe(row)
@@ -74,7 +74,7 @@ def select(connection: sqlite3.Connection, selection: Selection) -> list[dict[st
 
 def describe(row: tuple[Any, ...]) -> dict[str, object]:
     """Tell of one message what people may see."""
-    names = _FIELDS.split(", ")
+    names = FIELDS.split(", ")
     fields = dict(zip(names, row, strict=True))
     message, progress = unpack_message(fields.pop("body")), unpack_progress(fields.pop("progress"))
     fields["state"] = STATES[fields["state"]].name.lower()
@@ -85,7 +85,7 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
         "routes": list(message.routes),
         "received_at": message.received_at,
         "priority": message.priority,
-        "parts": message.parts if progress is None else progress.parts or message.parts,
+        "parts": 1 if progress is None else progress.parts,
         "parts_sent": None if progress is None else progress.done,  # of one of several parts
         "kind": message.kind,
         "metadata": message.metadata,
@@ -96,10 +96,11 @@ def describe(row: tuple[Any, ...]) -> dict[str, object]:
 def show(connection: sqlite3.Connection, source: str | None, id: str) -> list[dict[str, object]]:
     """Tell all about the messages with an id."""
     selection = Selection(ids=(id,), source=source)
-    return [message | _story(connection, int(str(message["row"]))) for message in select(connection, selection)]
+    return [message | story(connection, int(str(message["row"]))) for message in select(connection, selection)]
 
 
-def _story(connection: sqlite3.Connection, row: int) -> dict[str, object]:
+def story(connection: sqlite3.Connection, row: int) -> dict[str, object]:
+    """Tell a message's attempts, parts and events."""
     parts = (row << PART_SHIFT, (row + 1 << PART_SHIFT) - 1)
     events = (row << MESSAGE_SHIFT, (row + 1 << MESSAGE_SHIFT) - 1)
     waiting = "SELECT event FROM outbox WHERE event BETWEEN ? AND ?"

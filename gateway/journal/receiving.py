@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from gateway.journal import replies
+from gateway.journal import callbacks, replies
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, keys, rule, same_destination
 from gateway.journal.parking import park
@@ -23,7 +23,7 @@ _BY_KEYS = f"SELECT carrier, key, {PART_COLUMNS} FROM part WHERE key IN (SELECT 
 def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Report:
     """Take receipts and replies in order."""
     report = Report()
-    found = _look_up(tx, [item for item in items if isinstance(item, Receipt)])
+    found = _look_up(tx, [item for item in items if isinstance(item, Receipt) and item.carrier])
     for item in items:
         if isinstance(item, Receipt):
             _receive(tx, item, found, now, report)
@@ -44,6 +44,10 @@ def _look_up(tx: Transaction, receipts: list[Receipt]) -> Found:
 
 
 def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, report: Report) -> None:
+    if not receipt.carrier:
+        if not callbacks.receive(tx, receipt, now, report):
+            park(tx, receipt, now)
+        return
     found = _find(tx, receipt, looked_up) if receipt.message_id else None
     if found is None:
         proof = prove(tx, receipt, Match.REFERENCE, now, report)

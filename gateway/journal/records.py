@@ -58,8 +58,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     """How much of a message of several parts has left."""
 
     concatenation: int  # the reference that joins its parts at the phone
+    parts: int  # that its carrier makes of it
     done: int = 0  # parts that the provider took, always the first ones
-    parts: int = 0  # that its carrier makes of it; 0 = not known yet
 
     @property
     def begun(self) -> bool:
@@ -105,8 +105,8 @@ class Record(msgspec.Struct, gc=False):
 
     @property
     def total(self) -> int:
-        """How many parts it has on its present way; before one was answered, what it may have."""
-        return 1 if self.progress is None else self.progress.parts or self.parts
+        """How many parts it has on its present way."""
+        return 1 if self.progress is None else self.progress.parts
 
     @property
     def begun(self) -> bool:

@@ -10,8 +10,9 @@ content shows that a phone has begun to use its reference again: what was there 
 response never left is told all the same, since people say a word twice, but marked `possible_duplicate`. What is identical to a part of a
 reply that was told whole gathers apart from other parts: all of them again are such a reply once more; fewer tell nothing new, and go.
 
-A reply answers the last message that was sent to its number within `reply_window`: of those from the sender that the reply is addressed to,
-where any of the newest messages to that number is from it, else of all. The events go to the topic of that message's source.
+A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
+from the sender that the reply is addressed to, where any of the newest messages to that number is from it, else of all. The events go to
+the topic of that message's source.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.journal import callbacks
 from gateway.journal.base import Report
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import Record, instant, pack, unpack_reply
@@ -109,15 +111,17 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
     """Remember a reply, or part of one, as not answered yet; return what is known of the same."""
     digest = _digest(reply)
     known = tx.one("SELECT session, at, told, answered FROM heard WHERE digest = ?", (digest,))
-    past = _Past() if known is None else _past(reply, known, now)
+    past = _Past() if known is None else _past(tx, reply, known, now)
     tx.run(_HEAR, (digest, reply.session, now, past.told))
     tx.run("DELETE FROM heard WHERE row = last_insert_rowid() - ?", (HEARD,))
     return past
 
 
-def _past(reply: Reply, known: tuple[object, ...], now: float) -> _Past:
+def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) -> _Past:
     session, at, told, was_answered = known
     assert isinstance(at, float)
+    if was_answered and now - at > tx.policies.reply_timeout:
+        return _Past()  # by now its phone may well use the reference again
     same_breath = session is not None and session == reply.session and now - at < SAME_BREATH
     return _Past(repeated=not was_answered and not same_breath, told=bool(told))
 
@@ -186,11 +190,12 @@ def _tell(
 ) -> None:
     number = tx.loose()
     record = _answered_by(tx, reply)
+    carrier = reply.carrier or (record.carrier if record is not None else None) or ""
     event = ReplyEvent(
         event_id=event_id("-", "reply", number),
         time=instant(now),
         instance=tx.policies.instance,
-        carrier=reply.carrier,
+        carrier=carrier,
         from_=reply.sender,
         to=reply.to,
         text=reply.text,
@@ -202,11 +207,14 @@ def _tell(
         possible_duplicate=possible_duplicate,
     )
     tx.enqueue(tx.tell_loose(number, event, EventType.REPLY, "" if record is None else record.source, now), None, None)
-    count(report, "replies", reply.carrier, "true" if complete else "false")
+    count(report, "replies", carrier, "true" if complete else "false")
 
 
 def _answered_by(tx: Transaction, reply: Reply) -> Record | None:
     """Find the message that a reply answers."""
+    told = callbacks.answered(tx, reply)
+    if told is not None:
+        return told
     number = destination(reply.sender)
     if number is None:
         return None

@@ -6,13 +6,14 @@ counts where that copy is in doubt. A repeated answer finds no attempt any more 
 
 from collections.abc import Sequence
 
+from gateway.journal import callbacks
 from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.doubt import deadline, has_doubt
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.parking import apply_parked
 from gateway.journal.proving import apply_parked_for
-from gateway.journal.records import Progress, Record, instant
+from gateway.journal.records import Record, instant
 from gateway.journal.reporting import parts_of
 from gateway.journal.taking import accept, record_parts
 from gateway.journal.transaction import Transaction, count
@@ -34,6 +35,8 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], now: float) -> Re
             _current(tx, record, settlement, now, report)
         else:
             _late(tx, record, settlement, now, report)
+        if tx.memory.parked:
+            callbacks.catch_up(tx, record, now, report)
     tx.finish()
     return report
 
@@ -50,6 +53,8 @@ def recover(tx: Transaction, now: float) -> Report:
         answer = Answer(row, n, InDoubt("restart"), now)  # type: ignore[arg-type]
         if record is not None and record.state is QueueState.ACTIVE:
             _current(tx, record, Settlement(answer, carrier), now, report)  # type: ignore[arg-type] # TEXT
+            if tx.memory.parked:
+                callbacks.catch_up(tx, record, now, report)
     tx.finish()
     return report
 
@@ -129,8 +134,6 @@ def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Def
 def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InDoubt, now: float, report: Report) -> None:
     carrier = settlement.carrier
     record.last_error = outcome.detail
-    if record.progress is not None and settlement.answer.parts > 1:  # after a restart only the guess of `parts` is known
-        record.progress = Progress(record.progress.concatenation, record.progress.done, settlement.answer.parts)
     values = (settlement.answer.at, record.row, record.attempt)
     tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
     count(report, "messages", carrier, "in_doubt")

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, reading, receiving, settling
+from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, privacy, reading, receiving, settling
 from gateway.journal import replies as replying
-from gateway.journal.base import JournalBrokenError, OutboxRow, Report, Selection, Settlement, Stats, Tick
+from gateway.journal.base import Forgotten, JournalBrokenError, OutboxRow, Place, Report, Selection, Settlement, Stats, Tick
 from gateway.journal.database import Lock, Synchronous, connect, connect_read_only, create, migrate
 from gateway.journal.transaction import Memory, Policies, Transaction
 from gateway.journal.writer import Checkpointer, Observer, SilentObserver, Writer
@@ -198,6 +198,15 @@ class SqliteJournal:
         """Put events that were published before in the outbox again, with their old event_ids."""
         return self._submit(lambda tx: operators.replay(tx, selection))
 
+    # Privacy.
+
+    async def forget(self, number: str, place: Place) -> Forgotten:
+        """Erase what is kept about a national number, a bounded slice; after the last one the WAL is cut, which has the old pages."""
+        forgotten: Forgotten = await self._submit(lambda tx: privacy.forget(tx, number, place))
+        if forgotten.next is None and self._checkpointer is not None:
+            self._checkpointer.truncate()
+        return forgotten
+
     # Reading.
 
     def stats(self) -> Stats:
@@ -233,6 +242,11 @@ class ReadOnlyJournal:
         """Tell all about the messages with this id: fields, attempts, parts, events."""
         async with self._turn:
             return await asyncio.to_thread(reading.show, self._connection, source, id)
+
+    async def known(self, number: str) -> dict[str, list[dict[str, object]]]:
+        """Tell all that is kept about a national number, texts and all."""
+        async with self._turn:
+            return await asyncio.to_thread(privacy.known, self._connection, number)
 
     def stats(self) -> Stats:
         """Count now, by index ranges."""

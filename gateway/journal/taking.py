@@ -43,8 +43,8 @@ def record_parts(tx: Transaction, answer: Answer, carrier: str, outcome: Submitt
 
 
 def _advance(record: Record, answer: Answer) -> None:
-    progress = record.progress or Progress(record.row & 0xFFFF)
-    record.progress = Progress(progress.concatenation, max(progress.done, answer.part), answer.parts)
+    progress = record.progress or Progress(record.row & 0xFFFF, answer.parts)  # the settings were changed since it came
+    record.progress = Progress(progress.concatenation, answer.parts, max(progress.done, answer.part))
 
 
 def _go_on(tx: Transaction, record: Record, carrier: str, now: float) -> None:

@@ -49,6 +49,7 @@ class Policies:
     refused_limit: int = 100_000
     tombstone: float = 300.0
     message_id_formats: Mapping[str, MessageIdFormat] = field(default_factory=dict)
+    surrogates: frozenset[str] = frozenset()  # carriers that tell the provider our number of a message
     reply_window: float = 172800.0
     reply_timeout: float = 3600.0
     fragment_limit: int = 10_000

@@ -329,11 +329,16 @@ class Checkpointer:
         self._commits = commits
         self._observer = observer
         self._stop = threading.Event()
+        self._truncating = threading.Event()
         self._thread = threading.Thread(target=self._main, name="journal-checkpoint", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
+
+    def truncate(self) -> None:
+        """Cut the WAL soon, as often as it takes: readers may be in the way."""
+        self._truncating.set()
 
     async def stop(self) -> None:
         """End, with one last checkpoint that leaves an empty WAL."""
@@ -345,8 +350,14 @@ class Checkpointer:
     def _main(self) -> None:
         seen = 0
         while not self._stop.wait(CHECKPOINT_INTERVAL):
-            if (commits := self._commits()) != seen and self._checkpoint(self._mode()):
+            commits, wanted = self._commits(), self._truncating.is_set()
+            if commits == seen and not wanted:
+                continue
+            self._truncating.clear()
+            if self._checkpoint("TRUNCATE" if wanted else self._mode()):
                 seen = commits
+            elif wanted:
+                self._truncating.set()
 
     def _mode(self) -> str:
         with contextlib.suppress(OSError):
@@ -356,9 +367,9 @@ class Checkpointer:
 
     def _checkpoint(self, mode: str) -> bool:
         try:
-            self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            ((kept_out, _, _),) = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.Error as error:
             log.warning("checkpoint_failed", error=_describe(error))
             self._observer.error("checkpoint")
             return False
-        return True
+        return mode != "TRUNCATE" or not kept_out

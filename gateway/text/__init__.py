@@ -14,14 +14,13 @@ from gateway.text.encodings import (
     TextTooLongError,
     WantedEncoding,
 )
-from gateway.text.onepart import EncodedText, choose, decode_inbound, encode
+from gateway.text.inbound import decode_inbound
 from gateway.text.segment import TextPart
 
 __all__ = [
     "PLAIN",
     "Composed",
     "DefaultAlphabet",
-    "EncodedText",
     "Encoding",
     "EncodingUnavailableError",
     "LongMessages",
@@ -30,8 +29,6 @@ __all__ = [
     "TextStyle",
     "TextTooLongError",
     "WantedEncoding",
-    "choose",
     "compose",
     "decode_inbound",
-    "encode",
 ]

@@ -175,6 +175,8 @@ def _portuguese(text: str, style: TextStyle) -> Composed | None:
         septets = alphabet.try_encode(text)
         if septets is not None:
             best = _fewer(best, _in_septets(Encoding.GSM7_PT, data_coding, elements, text, septets, style))
+        if best is not None and best.segments == 1:
+            break
     return best
 
 
@@ -252,17 +254,21 @@ def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, 
     """Replace what the style says, and tell what was replaced."""
     replaced = _transliterated(text, wanted, style) if style.transliterate else {}
     if style.apostrophe == "space":
-        replaced |= {character: " " for character, instead in replaced.items() if instead == "'"} | ({"'": " "} if "'" in text else {})
-    return text.translate({ord(character): instead for character, instead in replaced.items()}), replaced
+        replaced = {character: instead.replace("'", " ") for character, instead in replaced.items()} | ({"'": " "} if "'" in text else {})
+    for character, instead in replaced.items():  # none of them stands in for another
+        text = text.replace(character, instead)
+    return text, replaced
 
 
 def _transliterated(text: str, wanted: WantedEncoding, style: TextStyle) -> dict[str, str]:
     """Say what to replace so that the wanted encoding, or gsm7 with `auto`, holds the text; with `auto` all that it takes or nothing."""
     if _as_wanted(text, "gsm7" if wanted == "auto" else wanted, style) is not None:
         return {}
+    characters = set(text)
     holds = _held_by(text, wanted, style)
-    found = transliterate.replacements(text, holds, together=wanted in ("auto", "gsm7"))
-    if wanted == "auto" and not all(character in found or holds(character) for character in set(text)):
+    held = set(filter(holds, characters))
+    found = transliterate.replacements(held, characters - held, holds, together=wanted in ("auto", "gsm7"))
+    if wanted == "auto" and not found.keys() >= characters - held:
         return {}  # it goes as ucs2 all the same: then nothing need be lost
     return found
 

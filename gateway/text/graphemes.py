@@ -21,7 +21,7 @@ def may_cut(text: str, at: int) -> bool:
         return False
     if _is_regional(after) and _is_regional(before):
         return _regional_run(text, at) % 2 == 0
-    return not (_is_conjoining_jamo(after) and _is_hangul(before))
+    return not (_is_jamo(after) and (_is_jamo(before) or _is_syllable(before))) and not (_is_jamo(before) and _is_syllable(after))
 
 
 def last_cut(text: str, start: int, end: int) -> int:
@@ -54,9 +54,9 @@ def _regional_run(text: str, at: int) -> int:
     return at - start
 
 
-def _is_conjoining_jamo(character: str) -> bool:
-    return "\u1160" <= character <= "\u11ff" or "\u1100" <= character <= "\u115f"
+def _is_jamo(character: str) -> bool:
+    return "\u1100" <= character <= "\u11ff"
 
 
-def _is_hangul(character: str) -> bool:
-    return "\u1100" <= character <= "\u11ff" or "\uac00" <= character <= "\ud7a3"
+def _is_syllable(character: str) -> bool:
+    return "\uac00" <= character <= "\ud7a3"

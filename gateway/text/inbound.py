@@ -23,7 +23,7 @@ from typing import NamedTuple
 from gateway.text.encodings import DefaultAlphabet
 from gateway.text.national_language import PORTUGUESE, SPANISH, alphabet
 from gateway.text.packing import fill_bits, unpack
-from gateway.text.udh import UserDataHeader
+from gateway.text.udh import UserDataHeader, split_header
 
 
 class Coding(NamedTuple):
@@ -91,6 +91,12 @@ def decode(pieces: Sequence[tuple[bytes, Coding]]) -> tuple[str, str]:
     read = [_read(b"".join(octets for octets, _ in run), how) for how, run in groupby(map(_unpacked, pieces), key=itemgetter(1))]
     names = {name for _, name in read}
     return "".join(text for text, _ in read), next((name for name in _WIDEST_FIRST if name in names), "gsm7")
+
+
+def decode_inbound(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm0338", *, udhi: bool = False) -> tuple[str, str]:
+    """Decode a message of one piece that no setting of a carrier concerns; with `udhi` a user data header is read first."""
+    header, text = split_header(data) if udhi else (None, data)
+    return decode([(text, coding(data_coding & 0xFF, default_alphabet, {}, header))])
 
 
 def _unpacked(piece: tuple[bytes, Coding]) -> tuple[bytes, Coding]:

@@ -13,32 +13,8 @@ boundary. An escape pair and a surrogate pair are never split, and a sign of sev
 
 from typing import NamedTuple
 
-from gateway.text.encodings import Encoding, TextTooLongError
 from gateway.text.graphemes import last_cut
-from gateway.text.onepart import (
-    EncodedText,
-    choose,
-    decode_inbound,
-    encode,
-)
 from gateway.text.septets import ESCAPE
-
-__all__ = [
-    "RADIO_OCTETS",
-    "EncodedText",
-    "Encoding",
-    "TextPart",
-    "TextTooLongError",
-    "choose",
-    "cut_octets",
-    "cut_septets",
-    "cut_ucs2",
-    "decode_inbound",
-    "encode",
-    "octets_beside",
-    "septets_beside",
-    "ucs2_beside",
-]
 
 RADIO_OCTETS = 140
 """The user data of one message. 3GPP TS 23.040 s9.2.3.16"""

@@ -16,7 +16,7 @@ What has no stand-in (a control character, say) is not in the answer; it stays i
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import lru_cache
 
 from anyascii import anyascii
@@ -58,18 +58,17 @@ _UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u20e3") | 
 _ACCENTS = frozenset(map(chr, range(0x0300, 0x0370)))
 
 
-def replacements(text: str, holds: Callable[[str], bool], *, together: bool) -> dict[str, str]:
-    """Return what goes instead of each character that the alphabet lacks and that has a stand-in; `together`: all accents or none."""
-    characters = set(text)
-    lacking = {character for character in characters if not holds(character)}
-    found = {character: instead for character in sorted(lacking) if _all_held(instead := _stand_in(character), holds)}
+def replacements(held: Set[str], lacking: Set[str], holds: Callable[[str], bool], *, together: bool) -> dict[str, str]:
+    """Return what goes instead of each character that has a stand-in.
+
+    `held` and `lacking` are the characters of the text, by whether the alphabet holds them; `together` says: all accents or none.
+    """
+    found = {
+        character: instead for character in sorted(lacking) if (instead := _stand_in(character)) is not None and all(map(holds, instead))
+    }
     if together and any(character in _ACCENTS or _unaccented(character) for character in found):
-        found |= {character: plain for character in sorted(characters - lacking) if (plain := _unaccented(character))}
-    return {character: instead for character, instead in found.items() if instead is not None}
-
-
-def _all_held(instead: str | None, holds: Callable[[str], bool]) -> bool:
-    return instead is not None and all(map(holds, instead))
+        found |= {character: plain for character in sorted(held) if character > "\x7f" and (plain := _unaccented(character))}
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -221,7 +221,7 @@ async def test_no_more_is_claimed_than_the_credit_admits(bench: Bench) -> None:
 
 async def test_credit_is_counted_in_messages_of_each_one_part(bench: Bench) -> None:
     bench.smpp.widen(2)
-    await bench.queue("a", "b", "c", parts=2)
+    await bench.queue("a", "b", "c", parts_by={"smpp": 2})
     bench.start()
     await bench.sends(bench.smpp, "a", "b")
     await bench.look()

@@ -49,7 +49,9 @@ class Bench:
             "source": "shop", "id": id, "to": "11987650000", "text": "a text that is long enough", "digest": id.encode() * 4,
             "received_at": self.now, "expires_at": self.now + 1000, "routes": ROUTE,
         }  # fmt: skip
-        return Message(**(values | fields))
+        parts = fields.pop("parts", 1)
+        several = {"smpp": parts} if parts > 1 else {}
+        return Message(**(values | {"parts_by": several} | fields))
 
     async def queue(self, id: str = "a", **fields: Any) -> Report:
         return await self.journal.append([self.message(id, **fields)])

@@ -253,3 +253,14 @@ async def test_what_was_several_parts_by_one_carrier_may_be_one_by_another(bench
     await bench.receive("md5", carrier="http")
     accepted, receipt = await bench.events()
     assert (accepted["parts"], receipt["part"], receipt["parts"], receipt["final"]) == (1, 1, 1, True)
+
+
+async def test_a_kill_leaves_no_guess_about_how_many_parts_a_carrier_makes(bench: Any) -> None:
+    await bench.queue("a", parts_by={"smpp": 2, "other": 9}, routes=("smpp", "other"))
+    (message,) = await bench.claim()
+    await bench.restart()
+    await bench.journal.recover(bench.now)
+    await bench.receive("x", to="5511987650000", reference=message.reference)
+    message = await bench.send_part(Submitted(("y",)), 2)
+    assert (message.part, message.parts) == (2, 2)
+    assert [event["message_ids"] for event in await bench.events() if event["type"] == "accepted"] == [["x", "y"]]

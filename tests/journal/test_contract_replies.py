@@ -354,6 +354,14 @@ async def test_parts_repeated_after_their_reply_was_told_are_ignored_unless_they
     assert await texts(bench) == [("um dois tres", True)]
 
 
+async def test_a_part_like_that_of_an_old_reply_belongs_to_a_new_one(bench: Any) -> None:
+    await hear(bench, *three(bench))
+    await bench.journal.answered(three(bench), 5.0)
+    await later(bench, bench.policies.reply_timeout + 1)
+    await hear(bench, part(bench, 1, b"one "), part(bench, 2, b"dois "), part(bench, 3, b"three"))
+    assert await texts(bench) == [("um dois tres", True), ("one dois three", True)]
+
+
 async def test_repeated_parts_of_a_told_reply_do_not_mix_with_a_new_one_of_the_same_reference(bench: Any) -> None:
     await hear(bench, *three(bench))
     await hear(bench, part(bench, 3, b"tres", session=2))

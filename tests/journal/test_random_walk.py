@@ -93,7 +93,7 @@ class Walk:
             source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
             received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
             schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
-            in_doubt=dice.choice((None, "hold", "resubmit")), parts=dice.choice((1, 1, 2, 3)),
+            in_doubt=dice.choice((None, "hold", "resubmit")), parts_by=dice.choice(({}, {}, {"smpp": 2}, {"smpp": 3})),
             response_topic=dice.choice((None, "answer/here")),
         )  # fmt: skip
 

@@ -146,6 +146,8 @@ def test_the_messages_of_an_older_journal_get_their_destinations_in_steps(tmp_pa
     migrate(connection, tmp_path)
     assert user_version(connection) == newest()
     assert destinations(connection) == [87650000 + number for number in range(1, 8)]
+    plan = connection.execute("EXPLAIN QUERY PLAN SELECT * FROM message WHERE destination = 1 ORDER BY row DESC").fetchall()
+    assert [step[3] for step in plan] == ["SEARCH message USING INDEX message_destination (destination=?)"]
     connection.close()
 
 
