@@ -29,9 +29,12 @@ from gateway.carriers import callbacks
 from gateway.carriers.base import Carrier, Reporter
 from gateway.carriers.callback_guard import Guard
 from gateway.carriers.callback_inbound import CallbackReader
+from gateway.carriers.http import HttpWire
+from gateway.carriers.request_metrics import RequestMetrics
+from gateway.carriers.requests import RequestCarrier, Wire
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
-from gateway.config import Config, ConfigError, Http, Smpp
+from gateway.config import Config, ConfigError, Http, Smpp, Webservice
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.retry import RetryPolicy
@@ -380,7 +383,8 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
 def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
     if not isinstance(settings, Smpp):
-        raise ConfigError(f"carriers.{name}.kind: is not part of this version yet")
+        user = configuration.secret(settings.user, settings.user_file, f"carriers.{name}.user")
+        return RequestCarrier(name, _wire(settings, user), max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(
@@ -396,6 +400,14 @@ def _callbacks(config: Config, metrics: Metrics) -> callbacks.Callbacks | None:
     guard = Guard(token, settings.allow, settings.trusted_proxies, settings.max_rate, time.monotonic())
     reader = CallbackReader(ZoneInfo(config.gateway.time_zone))
     return callbacks.Callbacks(configuration.address(settings.listen, "callbacks.listen"), guard, reader, metrics, time.time)
+
+
+def _wire(settings: Http | Webservice, user: str) -> Wire:
+    if isinstance(settings, Http):
+        return HttpWire(settings, user)
+    from gateway.carriers.webservice import SoapWire  # zeep and lxml take a third of a second, and few need them
+
+    return SoapWire(settings, user)
 
 
 def _usable(key: str, make: Callable[[], T]) -> T:

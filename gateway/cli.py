@@ -21,7 +21,7 @@ import click
 import msgspec
 
 import gateway
-from gateway import app, config, control, demo, logs, printing, privacy, producer, sandbox_command, schema, texting
+from gateway import account_commands, app, config, control, demo, logs, printing, privacy, producer, sandbox_command, schema, texting
 from gateway.broker import topics
 from gateway.config import Config, ConfigError
 from gateway.control import CommandName, ControlError, Request, Verdict
@@ -501,3 +501,8 @@ async def _read(settings: Config, request: Request) -> Any:
         return msgspec.to_builtins(await control.read(journal, request), str_keys=True)
     finally:
         journal.close()
+
+
+# --- The account at the provider --------------------------------------------------------------------------------------------------
+
+account_commands.register(main, config_option, json_option)

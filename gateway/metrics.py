@@ -1,8 +1,8 @@
 """Every metric of the gateway, created at the start with every label value it can have, so that a series never appears from nowhere.
 
-Labels are closed sets: configured names and enums, never an id, a number or a text. The stages count in batches, by what an operation
-reports; gauges are set from counts that are kept (`Admin.refresh`), so a scrape costs the same at any size of the journal. docs/metrics.md
-is made from what stands here.
+Labels are closed sets: configured names and enums, never an id, a number or a text. Only `credits` names accounts as the provider does, and
+at most fifty, once it has told them. The stages count in batches, by what an operation reports; gauges are set from counts that are kept
+(`Admin.refresh`), so a scrape costs the same at any size of the journal. docs/metrics.md is made from what stands here.
 """
 
 import math
@@ -19,6 +19,7 @@ from prometheus_client.utils import floatToGoString
 
 import gateway
 from gateway.message import QueueState, ReceiptState
+from gateway.provider.answers import GENERAL, CreditRow
 
 PREFIX = "mensageiro"
 OUTCOMES = ("submitted", "rejected", "deferred", "in_doubt", "cancelled", "expired")
@@ -41,6 +42,8 @@ WAITING = tuple(state.name.lower() for state in QueueState if state is not Queue
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 RECEIPT_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800, 259200)
 COMMIT_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+CREDIT_KINDS = ("long_code", "flash", "short_code")
+ACCOUNTS = 50  # users or cost centres whose credits are told apart: their ids come from the provider
 ROW_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 5000)
 
 
@@ -153,6 +156,7 @@ class Metrics:
             "Credits left at the provider; NaN until it has told. account: general, or the number of a row of its answer",
             [("carrier", credited), ("kind", CREDIT_KINDS), ("account", ("general",))],
         )
+        self._credit_accounts = dict.fromkeys(credited, frozenset({"general"}))
         for name, kind in product(credited, CREDIT_KINDS):
             self.credits.labels(name, kind, "general").set(math.nan)
 
@@ -180,6 +184,17 @@ class Metrics:
         """Show the one state a carrier is in."""
         for each in CARRIER_STATES:
             self.carrier_state.labels(carrier, each).set(each == state)
+
+    def set_credits(self, carrier: str, rows: Sequence[CreditRow]) -> None:
+        """Show what a carrier's account has left, by user or cost centre where the provider deals it out so; what is no more told goes."""
+        left = credits_by_account(rows)
+        for account in self._credit_accounts.get(carrier, frozenset()) - left.keys():
+            for kind in CREDIT_KINDS:
+                self.credits.remove(carrier, kind, account)
+        self._credit_accounts[carrier] = frozenset(left)
+        for account, numbers in left.items():
+            for kind, number in zip(CREDIT_KINDS, numbers, strict=True):
+                self.credits.labels(carrier, kind, account).set(number)
 
     def set_queue(self, sizes: Mapping[QueueState, StateSize], now: float) -> None:
         """Show the queue by state."""
@@ -224,6 +239,17 @@ class Metrics:
         self._families.append(_Family(metric, labelled=bool(labels)))
 
 
+def credits_by_account(rows: Sequence[CreditRow]) -> dict[str, tuple[int, int, int]]:
+    """Return long code, flash and short code by the label of an account. Those beyond ACCOUNTS, by their ids, are one: "other"."""
+    left: dict[str, tuple[int, int, int]] = {}
+    for place, row in enumerate(sorted(rows, key=lambda row: row.id)):
+        own = "general" if row.distribution == GENERAL else str(row.id)
+        account = own if place < ACCOUNTS else "other"
+        before = left.get(account, (0, 0, 0))
+        left[account] = (before[0] + row.long_code, before[1] + row.flash, before[2] + row.short_code)
+    return left
+
+
 def age(since: float | None, now: float) -> float:
     """Return the seconds since a wall time; 0 where there is none or it lies ahead."""
     return max(0.0, now - since) if since is not None else 0.0
@@ -241,26 +267,24 @@ class _Family:
     def __init__(self, metric: Counter | Gauge | Histogram, *, labelled: bool) -> None:
         self._metric = metric
         self._labelled = labelled
-        self._known: list[Sequence[str]] | None = None
         self._head = ""
         self._prefixes: list[str] = []
-        self._children: list[Any] = []
+        self._children: list[Any] | None = None
 
     def text(self) -> str:
         """Write head and lines."""
-        known = list(self._metric._metrics) if self._labelled else []  # noqa: SLF001 - see _value
-        if known != self._known:
-            self._learn(known)
+        children = list(self._metric._metrics.values()) if self._labelled else [self._metric]  # noqa: SLF001 - see _value
+        if children != self._children:  # also where a series was removed and made anew
+            self._learn(children)
         read = _bucket_values if isinstance(self._metric, Histogram) else _value
-        values = [value for child in self._children for value in read(child)]
+        values = [value for child in children for value in read(child)]
         return self._head + "".join([f"{prefix}{_written(value)}\n" for prefix, value in zip(self._prefixes, values, strict=True)])
 
-    def _learn(self, known: list[Sequence[str]]) -> None:
+    def _learn(self, children: list[Any]) -> None:
         (family,) = self._metric.collect()
-        self._known = known
         self._head = _head(family)
         self._prefixes = [_prefix(sample) for sample in family.samples]
-        self._children = [self._metric.labels(*values) for values in known] if self._labelled else [self._metric]
+        self._children = children
 
 
 class _Process:

@@ -89,7 +89,6 @@ def test_on_a_terminal_the_demo_is_a_table_here_with_a_broker_of_the_users(tmp_p
 
 
 def test_the_fallback_demo_sends_by_what_is_left_and_never_by_two_ways(tmp_path: Path) -> None:
-    pytest.importorskip("gateway.carriers.webservice", reason="the carriers are not merged yet")
     result = demo(tmp_path / "tmp", "--smpp-down", "--json", "--seconds", "80")
     assert (result.returncode, result.stderr) == (0, "")
     *told, summary = [json.loads(line) for line in result.stdout.splitlines()]

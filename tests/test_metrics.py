@@ -13,6 +13,7 @@ from gateway.carriers.base import CarrierState
 from gateway.journal.base import Count, Match, StateStats
 from gateway.message import QueueState
 from gateway.metrics import CARRIER_STATES, MATCHES, PUBACK_CLASSES, STATES, WAITING, Metrics, age
+from gateway.provider.answers import BY_COST_CENTRE, GENERAL, CreditRow
 from gateway.provider.dlr import DlrCode, state_name
 
 # interfaces.md: name -> type and labels, of all that this version has.
@@ -190,3 +191,33 @@ def test_two_gateways_in_one_process_count_apart() -> None:
 
 def test_pubacks_have_the_classes_of_the_interface() -> None:
     assert set(PUBACK_CLASSES) == {"ok", "no_subscribers", "refused"}
+
+
+def credits(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Return what is shown by account and kind."""
+    samples = families(metrics)["credits"].samples
+    return {(sample.labels["account"], sample.labels["kind"]): sample.value for sample in samples if sample.labels["carrier"] == "http"}
+
+
+def credit_row(id: int, distribution: int, left: int) -> CreditRow:
+    return CreditRow(modality=1, distribution=distribution, id=id, long_code=left, flash=left + 1, short_code=left + 2)
+
+
+def test_credits_are_shown_by_the_account_that_has_them(metrics: Metrics) -> None:
+    metrics.set_credits("http", [credit_row(0, GENERAL, 100)])
+    assert credits(metrics) == {("general", "long_code"): 100, ("general", "flash"): 101, ("general", "short_code"): 102}
+    metrics.set_credits("http", [credit_row(22, BY_COST_CENTRE, 8), credit_row(38, BY_COST_CENTRE, 6000)])
+    assert {key: number for key, number in credits(metrics).items() if key[1] == "long_code"} == {
+        ("22", "long_code"): 8,
+        ("38", "long_code"): 6000,
+    }
+    metrics.set_credits("http", [])
+    assert credits(metrics) == {}
+
+
+def test_a_provider_with_many_accounts_makes_no_more_than_fifty_and_one_series_of_a_kind(metrics: Metrics) -> None:
+    metrics.set_credits("http", [credit_row(id, BY_COST_CENTRE, id) for id in reversed(range(1000, 1200))])
+    shown = {account: number for (account, kind), number in credits(metrics).items() if kind == "long_code"}
+    assert len(shown) == 51
+    assert shown["1049"] == 1049
+    assert shown["other"] == sum(range(1050, 1200))

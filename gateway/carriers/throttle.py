@@ -7,8 +7,8 @@ of what was written before the last cut belong to the same congestion: they cut 
 Without a configured limit there is nothing to halve: the first cut starts from the rate that was observed, and the limit disappears again
 when the climb reaches it.
 
-Times are seconds of a monotonic clock, given by the caller; they must not go back. Known limit: any one second may see `BURST` of a second
-more than the limit, which is what lets a batch leave together.
+Times are seconds of a monotonic clock, given by the caller; they must not go back. Known limit: any one second may see what the limit
+admits in `burst` seconds more than the limit, which is what lets a batch leave together.
 """
 
 import math
@@ -23,10 +23,23 @@ BATCH = 0.005  # s of tokens that are worth waking up for
 class AdaptiveRate:
     """Admit at most `limit` PDUs a second (0 = no limit), fewer for a while after each `slow_down`."""
 
-    __slots__ = ("_ceiling", "_cut_at", "_filled_at", "_limit", "_observed", "_paused_until", "_rate", "_seen", "_seen_at", "_tokens")
+    __slots__ = (
+        "_burst",
+        "_ceiling",
+        "_cut_at",
+        "_filled_at",
+        "_limit",
+        "_observed",
+        "_paused_until",
+        "_rate",
+        "_seen",
+        "_seen_at",
+        "_tokens",
+    )
 
-    def __init__(self, limit: float, now: float) -> None:
+    def __init__(self, limit: float, now: float, burst: float = BURST) -> None:
         self._limit = limit or math.inf
+        self._burst = burst
         self._rate = self._ceiling = self._limit
         self._tokens = self._depth()
         self._filled_at = now
@@ -85,7 +98,7 @@ class AdaptiveRate:
         return True
 
     def _depth(self) -> float:
-        return max(1.0, self._rate * BURST)
+        return max(1.0, self._rate * self._burst)
 
     def _fill(self, now: float) -> None:
         """Add the tokens and the climb of the time that passed."""

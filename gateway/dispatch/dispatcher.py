@@ -14,7 +14,7 @@ import structlog
 
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
-from gateway.dispatch.routing import Health, Route, routes_of, subsets
+from gateway.dispatch.routing import Health, Route, chosen, probing, routes_of, subsets
 from gateway.journal.base import Bells, Journal, Report, Settlement
 from gateway.message import Answer, CancelAnswer, Message, Rejected
 from gateway.metrics import Metrics
@@ -49,6 +49,7 @@ class Dispatcher:
         self._failover_after, self._retry = failover_after, retry
         self._clock, self._monotonic, self._jitter = clock, monotonic, jitter
         self._preference = preference
+        self._serving = preference[0] if preference else ""
         self._routes: set[Route] = subsets(preference)
         self._in_flight: dict[tuple[int, int], Message] = {}
         self._health = {name: Health(usable=False, unusable_since=monotonic()) for name in carriers}
@@ -135,13 +136,26 @@ class Dispatcher:
     def _routes_now(self, name: str) -> list[Route]:
         now = self._monotonic()
         self._observe(now)
-        return routes_of(name, self._routes, self._health, now, self._failover_after)
+        # A suspended carrier that admits a message all the same wants it as a probe.
+        suspended = self._carriers[name].state is CarrierState.SUSPENDED
+        health = probing(name, self._health) if suspended else self._health
+        return routes_of(name, self._routes, health, now, self._failover_after)
 
     def _observe(self, now: float) -> None:
         for name, carrier in self._carriers.items():
             usable = carrier.state in USABLE
             if usable != self._health[name].usable:
                 self._health[name] = Health(usable, now)
+        self._note_switch(now)
+
+    def _note_switch(self, now: float) -> None:
+        """Tell once when what a message goes by, unless it names its routes, has changed."""
+        name = chosen(self._preference, self._health, now, self._failover_after)
+        if name is None or name == self._serving:
+            return
+        log.warning("carrier switch", carrier=name, instead_of=self._serving)
+        self._metrics.carrier_switches.labels(name).inc()
+        self._serving = name
 
     async def _settle(self, carrier: Carrier) -> None:
         while True:

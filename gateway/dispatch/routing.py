@@ -3,6 +3,9 @@
 A message's route is the list of carriers that can carry it, in order of preference. The first one that can be used gets it; a less
 preferred one only once every better one has been unusable for `failover_after` seconds. As soon as a better one is back, it gets what is
 still queued.
+
+A suspended carrier may ask for one message to find out whether it still is: it gets the next one that would be its own if it could be used,
+while it counts as unusable for everybody else, so that the carrier after it goes on meanwhile.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,6 +39,11 @@ def chosen(route: Route, health: Mapping[str, Health], now: float, failover_afte
 def routes_of(carrier: str, routes: Collection[Route], health: Mapping[str, Health], now: float, failover_after: float) -> list[Route]:
     """List the routes whose messages `carrier` may claim now."""
     return [route for route in routes if chosen(route, health, now, failover_after) == carrier]
+
+
+def probing(carrier: str, health: Mapping[str, Health]) -> dict[str, Health]:
+    """Return how carriers stand where `carrier` takes one message to find out how it does."""
+    return {**health, carrier: Health(usable=True)}
 
 
 def subsets(preference: Sequence[str]) -> set[Route]:

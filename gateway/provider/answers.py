@@ -110,11 +110,14 @@ class StatusRow(Hidden, frozen=True, kw_only=True):
     SHOWN: ClassVar[tuple[str, ...]] = ("protocol", "status")
 
 
+GENERAL, BY_USER, BY_COST_CENTRE = 0, 1, 2  # how credits are dealt out
+
+
 class CreditRow(Hidden, frozen=True, kw_only=True):
     """What one account, user or cost centre has left."""
 
     modality: int  # 0 post-paid, 1 pre-paid
-    distribution: int  # 0 general, 1 by user, 2 by cost centre
+    distribution: int  # GENERAL, BY_USER, BY_COST_CENTRE
     id: int  # of the user or the cost centre; 0 where general
     long_code: int
     flash: int

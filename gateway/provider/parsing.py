@@ -44,9 +44,11 @@ _WITHDRAWN = b"out-of-date"
 _MARKUP = re.compile("[<{]|HTTP/")  # HTML, XML, JSON: nothing that the manual knows
 _DATE = re.compile("[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4}.*")
 _NEW_ROW_OF_INBOX = re.compile("1;[^;]*;[^;]*[-/][^;]*:[^;]*;")
-_SUCCESS = re.compile("SUCESSO|ADICIONAD")
+_EMPTY_AT_TIMES = frozenset({Function.RECV, Function.INBOX})  # no reply, no row: the manual shows no other way to say so
+_SUCCESS = re.compile(r"(?!.*\bNAO\b).*(SUCESSO|ADICIONAD)")
 
 Row = TypeVar("Row", bound=Hidden)
+Splitter = Callable[[str], list[str]]
 Reader = Callable[[Function, Sequence[str]], Answer | None]
 
 
@@ -55,7 +57,9 @@ def parse(function: Function, body: bytes) -> Answer:
     if _WITHDRAWN in body.lower():
         return OutOfDate()
     rows = lines(decode(body.removeprefix(BYTE_ORDER_MARK))[0].replace("\0", " "))
-    if not rows or _MARKUP.match(rows[0]):
+    if not rows:
+        return Inbox(rows=()) if function in _EMPTY_AT_TIMES else Unparsable(body=body)
+    if _MARKUP.match(rows[0]):
         return Unparsable(body=body)
     return _READERS[function](function, rows) or Unparsable(body=body)
 
@@ -80,6 +84,10 @@ def _columns(row: str) -> list[str]:
     return [column.strip() for column in row.split(";")]
 
 
+def _columns_as_they_are(row: str) -> list[str]:
+    return row.split(";")
+
+
 def _refusal(function: Function, rows: Sequence[str]) -> Refused | None:
     """Read a code that refuses the whole request: the first line begins with it, and it is none of success."""
     code, *words = sends.fields(rows[0])
@@ -95,19 +103,21 @@ def _joined(words: Sequence[str]) -> str:
     return " ".join(filter(None, words))
 
 
-def _in_rows(rows: Sequence[str], read: Callable[[list[str]], Row | None]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+def _in_rows(
+    rows: Sequence[str], read: Callable[[list[str]], Row | None], split: Splitter = _columns
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Read each row; return what was read, and the rows that do not fit."""
-    found = [(row, read(_columns(row))) for row in rows]
+    found = [(row, read(split(row))) for row in rows]
     return tuple(record for _, record in found if record is not None), tuple(row for row, record in found if record is None)
 
 
-def _list_of(answer: Callable[..., Answer], read: Callable[[list[str]], Row | None]) -> Reader:
+def _list_of(answer: Callable[..., Answer], read: Callable[[list[str]], Row | None], split: Splitter = _columns) -> Reader:
     """Make the reader of a function that answers with rows, or with the code of success alone where there are none."""
 
     def reader(function: Function, rows: Sequence[str]) -> Answer | None:
         if len(rows) == 1 and rows[0].rstrip("; ") == "1" and 1 in RESULTS[function]:
             return answer(rows=())
-        found, strange = _in_rows(rows, read)
+        found, strange = _in_rows(rows, read, split)
         if found:
             return answer(rows=found, strange=strange)
         return _refusal(function, rows)
@@ -173,9 +183,9 @@ def _read_operators(function: Function, rows: Sequence[str]) -> Answer | None:
     """Read codes and names under a header. A code of a refusal is one only where it stands first."""
     if refused := _refusal(function, rows):
         return refused
-    header = whole_number(_columns(rows[0])[0]) is None
+    header = plain_words(rows[0]).startswith("CODIGO")
     found, strange = _in_rows(rows[header:], _operator)
-    return Operators(rows=found, strange=strange) if found or (header and ";" in rows[0] and not strange) else None
+    return Operators(rows=found, strange=strange) if found or (header and not strange) else None
 
 
 def _inbox_row(columns: list[str]) -> InboxRow | None:
@@ -216,8 +226,13 @@ def _status(number: str, description: str) -> int | None:
 
 
 def _stat_row(columns: list[str], protocol: str = "") -> StatusRow | None:
-    """Read date and description and what may follow: an operator, a status, an external id and a number."""
-    if len(columns) < 2 or not _DATE.fullmatch(columns[0]):
+    """Read date and description and what may follow: an operator, a status, an external id and a number.
+
+    There is no date where the message is not known.
+    """
+    if plain_words(columns[0]) in STATUS_WORDS:
+        columns = ["", *columns]
+    elif len(columns) < 2 or not _DATE.fullmatch(columns[0]):
         return None
     at_text, description, *more = columns
     if more and sends.CODE.fullmatch(more[0]):  # Anatel's codes of operators have five digits: here none was asked for
@@ -235,7 +250,7 @@ def _stat_row(columns: list[str], protocol: str = "") -> StatusRow | None:
 
 
 def _stam_row(columns: list[str]) -> StatusRow | None:
-    return _stat_row(columns[1:], columns[0]) if columns[0] else None
+    return _stat_row(columns[1:], columns[0]) if columns[0] and len(columns) > 1 else None
 
 
 def _state_row(columns: list[str]) -> StatusRow | None:
@@ -290,7 +305,7 @@ def _read_added_cost_centre(function: Function, rows: Sequence[str]) -> Answer |
     code, *words = sends.fields(rows[0])
     text = _joined(words)
     id = whole_number(code)
-    if id is not None and id > 0 and _SUCCESS.search(plain_words(text)):
+    if id is not None and id > 0 and _SUCCESS.match(plain_words(text)):
         return Added(id=id, text=text)
     if refused := _refusal(function, rows):
         return refused
@@ -302,7 +317,7 @@ def _read_changed(function: Function, rows: Sequence[str]) -> Answer | None:
     return Changed(text=_joined(words)) if code == "1" else _refusal(function, rows)
 
 
-_inbox_rows = _list_of(Inbox, _inbox_row)
+_inbox_rows = _list_of(Inbox, _inbox_row, _columns_as_they_are)
 
 _READERS: Mapping[Function, Reader] = {
     Function.SEND: _read_send,

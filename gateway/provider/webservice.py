@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from gateway.message import Kind
 from gateway.provider import parsing
-from gateway.provider.answers import Answer, Unparsable
+from gateway.provider.answers import Answer
 from gateway.provider.fields import Hidden
 from gateway.provider.http import BatchItem, batch_content
 from gateway.provider.results import Function
@@ -120,7 +120,7 @@ def parse(operation: Function, result: object) -> Answer:
     """Read what an operation returned: text as a rule, a number where the server's WSDL says so. Never raises."""
     match result:
         case None:
-            return Unparsable(body=b"")
+            return parsing.parse(operation, b"")
         case bytes():
             return parsing.parse(operation, result)
         case _:
