@@ -65,7 +65,9 @@ def test_every_message_of_the_demo_ends_as_its_number_says(tmp_path: Path) -> No
         "7002": "cancelled",
         "7003": "rejected",
     }
-    assert [event["text"] for event in events if event["type"] == "reply"] == ["Sim, pode confirmar. Até à vista!"]
+    replies = {event["in_reply_to"]: event["text"] for event in events if event["type"] == "reply"}
+    assert replies == {"demo-2012": "Sim, pode confirmar. Até à vista!", "demo-2013": "Primeira parte, segunda parte, terceira."}
+    assert len([event for event in events if event["id"] == "demo-7005" and event["type"] == "receipt"]) == 3
     assert summary["summary"]["ended"] == len(CASES)
     assert summary["summary"]["seconds"] < 60
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -85,7 +87,7 @@ def test_on_a_terminal_the_demo_is_a_table_here_with_a_broker_of_the_users(tmp_p
     for case in CASES:
         assert case.tail in last
     assert last.count("✓") == len(CASES)
-    assert f"{len(CASES)} of {len(CASES)} messages ended, 1 reply" in last
+    assert f"{len(CASES)} of {len(CASES)} messages ended, 2 replies" in last
 
 
 def test_the_fallback_demo_sends_by_what_is_left_and_never_by_two_ways(tmp_path: Path) -> None:
