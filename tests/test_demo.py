@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from gateway.demo.fallback import ACTS, IN_DOUBT
 from gateway.demo.outcomes import CASES
 from gateway.schema import schemas
 from tests.support.mosquitto import Mosquitto
@@ -64,7 +65,9 @@ def test_every_message_of_the_demo_ends_as_its_number_says(tmp_path: Path) -> No
         "7002": "cancelled",
         "7003": "rejected",
     }
-    assert [event["text"] for event in events if event["type"] == "reply"] == ["Sim, pode confirmar. Até à vista!"]
+    replies = {event["in_reply_to"]: event["text"] for event in events if event["type"] == "reply"}
+    assert replies == {"demo-2012": "Sim, pode confirmar. Até à vista!", "demo-2013": "Primeira parte, segunda parte, terceira."}
+    assert len([event for event in events if event["id"] == "demo-7005" and event["type"] == "receipt"]) == 3
     assert summary["summary"]["ended"] == len(CASES)
     assert summary["summary"]["seconds"] < 60
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -84,7 +87,29 @@ def test_on_a_terminal_the_demo_is_a_table_here_with_a_broker_of_the_users(tmp_p
     for case in CASES:
         assert case.tail in last
     assert last.count("✓") == len(CASES)
-    assert f"{len(CASES)} of {len(CASES)} messages ended, 1 reply" in last
+    assert f"{len(CASES)} of {len(CASES)} messages ended, 2 replies" in last
+
+
+def test_the_fallback_demo_sends_by_what_is_left_and_never_by_two_ways(tmp_path: Path) -> None:
+    result = demo(tmp_path / "tmp", "--smpp-down", "--json", "--seconds", "80")
+    assert (result.returncode, result.stderr) == (0, "")
+    *told, summary = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["act"] for line in told if "act" in line] == [act.title for act in ACTS]
+    events = [line for line in told if "act" not in line]
+    for number, act in enumerate(ACTS, 1):
+        for tail in act.tails:
+            story = [event for event in events if event["id"] == f"demo-{number}-{tail}"]
+            assert sum(event["final"] for event in story) == 1
+            assert {event["carrier"] for event in story} == {act.carrier}
+            assert ("accepted" in {event["type"] for event in story}) == (tail != IN_DOUBT)
+    final = {event["id"]: event for event in events if event["final"]}
+    states = {id: event.get("state", event["type"]) for id, event in final.items()}
+    assert states["demo-1-2001"] == "in_doubt"
+    assert (states["demo-1-0005"], states["demo-2-0005"], states["demo-3-0008"]) == ("undeliverable", "undeliverable", "rejected")
+    assert (final["demo-2-5555"]["confirmed"], final["demo-2-0006"]["confirmed"]) == (True, False)
+    assert [event["text"] for event in events if event["type"] == "reply"] == ["Sim, pode confirmar. Até à vista!"]
+    assert summary["summary"]["by"] == {"smpp": 5, "http": 4, "webservice": 3}
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def read_all(terminal: Any) -> str:

@@ -28,6 +28,9 @@ from gateway.smpp.constants import EsmClass, RegisteredDelivery, Tag
 from gateway.smpp.pdu import CancelSm, SubmitSm
 from gateway.text import Composed, NotEncodableError, TextStyle, TextTooLongError, compose, udh
 
+SHORT_CODE_LIMIT = 140  # characters, before encoding: the manual's table of the web service, method sendUnique
+
+_SHORT_CODE = frozenset({"short_code", "short_code_flash"})
 _FLASH = frozenset({"flash", "short_code_flash"})
 _REFERENCE = int(Tag.USER_MESSAGE_REFERENCE)
 _PAYLOAD = int(Tag.MESSAGE_PAYLOAD)
@@ -70,6 +73,8 @@ class SubmitBuilder:
         lacking = self._lacking(message)
         if lacking:
             return Rejected(Reason.NO_ROUTE, lacking)
+        if message.kind in _SHORT_CODE and len(message.text) > SHORT_CODE_LIMIT:
+            return Rejected(Reason.TEXT_TOO_LONG, f"text: {len(message.text)} characters, the limit of short codes is {SHORT_CODE_LIMIT}")
         try:
             sender = self._sender(message.sender)
             text = self._compose(message)

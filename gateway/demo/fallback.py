@@ -4,6 +4,7 @@ Each act changes what the provider answers to, sends some messages, and is over 
 by no other way: it is in doubt until its deadline.
 """
 
+import asyncio
 import secrets
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from gateway.carriers.base import Carrier, CarrierState
 from gateway.demo.outcomes import PASSWORD, SYSTEM_ID, smpp
 from gateway.demo.parts import Client, Show, Story, broker, free_port, gateway, settings
 from gateway.sandbox.settings import SmscSettings
@@ -22,6 +24,7 @@ from gateway.sandbox.web import WebProvider, WebSettings
 
 USER = "126b114c"
 FAILOVER_AFTER = 1.0
+NOTICE = 0.02  # s between two looks
 ORDINARY = "5555"
 
 Change = Literal["nothing", "cut smpp", "cut http", "bring back smpp"]
@@ -115,10 +118,10 @@ async def play(folder: Path, broker_url: str, seconds: float, *, as_json: bool) 
             "gateway": {"failover_after": FAILOVER_AFTER},
             "callbacks": {"enabled": True, "listen": listen, "token": token},
         }
-        await stack.enter_async_context(gateway(settings(folder, url, prefix, _carriers(provider), **sections)))
+        running = await stack.enter_async_context(gateway(settings(folder, url, prefix, _carriers(provider), **sections)))
         client = await Client.connect(url, prefix, [row.story for row in rows])
         stack.push_async_callback(client.leave)
-        return await _show(client, provider, rows, seconds, as_json=as_json)
+        return await _show(client, provider, running.carriers["smpp"], rows, seconds, as_json=as_json)
 
 
 def _carriers(provider: Provider) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def _carriers(provider: Provider) -> dict[str, Any]:
     }
 
 
-async def _show(client: Client, provider: Provider, rows: list[Row], seconds: float, *, as_json: bool) -> int:
+async def _show(client: Client, provider: Provider, smpp_carrier: Carrier, rows: list[Row], seconds: float, *, as_json: bool) -> int:
     acts: list[str] = []
     deadline = time.monotonic() + seconds
     with Show(client, lambda: _table(acts, rows), as_json=as_json) as show:
@@ -137,6 +140,7 @@ async def _show(client: Client, provider: Provider, rows: list[Row], seconds: fl
             acts.append(act.title)
             show.say({"act": act.title})
             await provider.change(act.change)
+            await _noticed(smpp_carrier, bound=act.carrier == "smpp", deadline=deadline)
             await _perform(client, [row for row in rows if row.act is act], deadline)
         await client.until(lambda: all(row.story.final for row in rows) and bool(client.replies), deadline - time.monotonic())
     ended = sum(row.story.final is not None for row in rows)
@@ -146,6 +150,12 @@ async def _show(client: Client, provider: Provider, rows: list[Row], seconds: fl
         f"{ended} of {len(rows)} messages ended, {', '.join(f'{number} by {name}' for name, number in by.items())}, in {show.seconds} s",
     )
     return 0 if all(row.went_as_it_should for row in rows) and client.replies else 1
+
+
+async def _noticed(smpp_carrier: Carrier, *, bound: bool, deadline: float) -> None:
+    """Wait until the gateway knows that SMPP is there, or gone: what it sends before that is another story."""
+    while (smpp_carrier.state is CarrierState.READY) is not bound and time.monotonic() < deadline:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(NOTICE)
 
 
 async def _perform(client: Client, rows: list[Row], deadline: float) -> None:

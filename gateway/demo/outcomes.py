@@ -26,6 +26,7 @@ class Case(NamedTuple):
     cancel: bool = False
     kind: str = "common"
     expires_in: float | None = None  # s
+    transliterate: bool = False
 
 
 CASES = (
@@ -44,7 +45,10 @@ CASES = (
     Case("2006", "delivered, then en route"),
     Case("2007", "message id in hex, receipt in decimal"),
     Case("2012", "the phone writes back"),
+    Case("2013", "the phone writes back in three parts, out of order"),
     Case("7001", "accents: sent as UCS2", text="Sua solicitação não será perdida"),
+    Case("7004", "accents given up on request", text="Sua solicitação não será perdida", transliterate=True),
+    Case("7005", "a long text: three parts, a receipt each", text="Sua consulta é amanhã, às 14h30: não se atrase. " * 4),
     Case("1011", "refused: ESME_RINVDSTADR"),
     Case("7002", "scheduled, and cancelled in time", cancel=True),
     Case("7003", "no route: SMPP has no short codes", kind="short_code"),
@@ -52,6 +56,8 @@ CASES = (
     Case("2002", "the connection drops before the response"),
     Case("1088", "throttled (ESME_RTHROTTLED) until it expires", expires_in=4.0),
 )
+
+REPLIES = 2
 
 
 class Row(NamedTuple):
@@ -93,12 +99,12 @@ def smpp(port: int) -> dict[str, Any]:
 async def _show(client: Client, rows: list[Row], seconds: float, *, as_json: bool) -> int:
     """Send everything and show it until all have ended."""
     await _send(client, rows)
-    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and bool(client.replies)  # noqa: E731
+    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731
     with Show(client, lambda: _table(rows, client.replies), as_json=as_json) as show:
         await client.until(done, seconds)
     ended = sum(row.story.final is not None for row in rows)
     counted = {"messages": len(rows), "ended": ended, "replies": len(client.replies), "seconds": show.seconds}
-    show.sum_up(counted, f"{ended} of {len(rows)} messages ended, {len(client.replies)} reply, in {show.seconds} s")
+    show.sum_up(counted, f"{ended} of {len(rows)} messages ended, {len(client.replies)} replies, in {show.seconds} s")
     return 0 if done() else 1
 
 
@@ -106,7 +112,8 @@ async def _send(client: Client, rows: Iterable[Row]) -> None:
     """Publish every message, and the cancels of those that are to be cancelled."""
     now = time.time()
     for number, (case, story) in enumerate(rows):
-        payload = {"id": story.id, "to": f"(11) 9{8000 + number}-{case.tail}", "text": case.text, "kind": case.kind}
+        payload: dict[str, Any] = {"id": story.id, "to": f"(11) 9{8000 + number}-{case.tail}", "text": case.text, "kind": case.kind}
+        payload["transliterate"] = case.transliterate
         if case.cancel:
             payload["schedule_at"] = rfc3339(now + 3600)
         if case.expires_in is not None:

@@ -129,15 +129,16 @@ def settings(folder: Path, url: str, prefix: str, carriers: dict[str, Any], **se
 
 
 @asynccontextmanager
-async def gateway(settings: Config) -> AsyncIterator[None]:
+async def gateway(settings: Config) -> AsyncIterator[app.App]:
     """Run a gateway beside us until the block ends; one that ends before ends the block. Raises what ended it."""
-    stop, ready = asyncio.Event(), asyncio.Event()
+    stop = asyncio.Event()
+    ready: asyncio.Future[app.App] = asyncio.get_running_loop().create_future()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(app.serve(settings, stop, on_ready=lambda _: ready.set()))
-            await ready.wait()
+            group.create_task(app.serve(settings, stop, on_ready=ready.set_result))
+            running = await ready
             try:
-                yield
+                yield running
             finally:
                 stop.set()
     except BaseExceptionGroup as group_error:

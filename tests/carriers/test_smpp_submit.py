@@ -89,6 +89,13 @@ def test_a_kind_that_the_settings_add_is_sent() -> None:
     assert build({"kinds": ("common", "short_code")}, kind="short_code").data_coding == 0
 
 
+def test_a_text_by_short_code_has_140_characters_at_most() -> None:
+    kinds = {"kinds": ("common", "short_code")}
+    assert build(kinds, kind="short_code", text="a" * 140).short_message == b"a" * 140
+    refused = refusal(kinds, kind="short_code", text="a" * 141)
+    assert (refused.reason, refused.detail) == (Reason.TEXT_TOO_LONG, "text: 141 characters, the limit of short codes is 140")
+
+
 def test_characters_outside_the_wanted_alphabet_are_named_by_code_point() -> None:
     refused = refusal(text="não dá", encoding="gsm7")
     assert refused.reason is Reason.NOT_ENCODABLE
