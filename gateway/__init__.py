@@ -19,10 +19,9 @@ The way of a message:
 5. `publish` sends the outbox's events and deletes each on its PUBACK.
 
 The stages never call each other: they meet in the journal (`journal/base`), which is the only state. What a message may do is one table,
-`message.TRANSITIONS`. Layers, each importing only those below it (import-linter checks; pyproject.toml has them whole):
+`message.TRANSITIONS`. Layers, each importing only those below it (pyproject.toml names every module, import-linter checks):
 
-    __main__ > cli > account_commands | texting > demo | schema | producer | printing | account ... > app | sandbox
-      > ingest | dispatch | receipts | publish | admin | control > broker | carriers | journal > metrics | config | logs
+    commands > demo | account > app | sandbox > stages | admin | control > broker | carriers | journal > metrics | config | logs
       > provider > message > smpp | mqtt | text | msisdn
 
 `smpp` and `mqtt` are protocol cores without I/O (`stream.py` apart); `text`, `msisdn`, `provider`, `message` and the policies beside the
