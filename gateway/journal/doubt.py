@@ -1,4 +1,4 @@
-"""Messages that may or may not have been sent: who is in doubt, and which receipt proves one of them. The rules are architecture.md's.
+"""Messages that may or may not have been sent: who is in doubt, and which receipt proves one of them. docs/guarantees.md has the rules.
 
 An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
 carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
