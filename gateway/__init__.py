@@ -28,4 +28,4 @@ The stages never call each other: they meet in the journal (`journal/base`), whi
 dispatcher and the carriers are pure. What is promised when any of this dies: docs/guarantees.md.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
