@@ -9,9 +9,8 @@ from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.intake import unknown_cancel
-from gateway.journal.parking import apply_parked
+from gateway.journal.parking import tell_early
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
-from gateway.journal.reporting import parts_of
 from gateway.journal.transaction import Transaction, count, placeholders
 from gateway.message import EventType, QueueState, ReplyEvent, Trigger
 
@@ -59,8 +58,7 @@ def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report)
     tx.move(
         record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(now - tx.policies.in_doubt_deadline), reason="no proof in time"
     )
-    if tx.memory.parked and record.part > 1:  # receipts for the parts before it
-        apply_parked(tx, record, parts_of(tx, record), carrier, now, report)
+    tell_early(tx, record, now, report)
 
 
 def _receipt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:

@@ -13,20 +13,30 @@ from gateway.message import QueueState, Receipt, Trigger, part_reference
 
 _DOUBTFUL = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE destination = ? AND doubtful_since IS NOT NULL AND carrier = ?"  # noqa: S608
 _OPEN = "SELECT message, part FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
+_SINCE = "SELECT min(doubtful_since) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"
+_ANY = "SELECT 1 FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL LIMIT 1"
 _RIVAL = "SELECT 1 FROM receipt WHERE destination = ? AND carrier = ? AND row <> ? LIMIT 1"
 
 
 def since(tx: Transaction, record: Record) -> float | None:
-    """Return since when the oldest attempt of a message is in doubt; None where none is."""
+    """Return since when the oldest attempt at the part whose turn it is has been in doubt; None where none is.
+
+    Attempts at the parts before it may be in doubt, too: copies of what was taken. They decide nothing any more.
+    """
     if not tx.memory.doubts:
         return None
-    row = tx.one("SELECT min(doubtful_since) FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
+    row = tx.one(_SINCE, (record.row, record.part))
     return row[0] if row else None  # type: ignore[return-value] # a REAL column
 
 
 def has_doubt(tx: Transaction, record: Record) -> bool:
-    """Say whether an earlier copy of a message is in doubt."""
+    """Say whether an earlier copy of the part whose turn it is, or of the whole message, is in doubt."""
     return since(tx, record) is not None
+
+
+def any_doubt(tx: Transaction, record: Record) -> bool:
+    """Say whether any attempt at a message is in doubt, be it at a part that was taken since."""
+    return bool(tx.memory.doubts) and tx.one(_ANY, (record.row,)) is not None
 
 
 def deadline(tx: Transaction, record: Record, now: float) -> float:
