@@ -231,3 +231,15 @@ async def test_all_receipts_that_came_before_the_doubt_are_applied_to_what_the_f
     assert [(event["type"], event.get("code"), event["final"]) for event in events] == [
         ("in_doubt", None, False), ("receipt", 1, False), ("receipt", 2, True),
     ]  # fmt: skip
+
+
+async def test_a_receipt_proves_a_message_of_which_two_copies_are_in_doubt(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", in_doubt="resubmit")
+    first = await bench.send_part(unanswered, 1)
+    await bench.send_part(unanswered, 1)
+    await bench.receive("x", 1, to=PHONE, reference=first.reference)
+    await bench.receive("x0", 2, to=PHONE, reference=first.reference)
+    events = await bench.events()
+    assert [(event["type"], event.get("code"), event["final"]) for event in events] == [
+        ("in_doubt", None, False), ("in_doubt", None, False), ("receipt", 1, False), ("receipt", 2, True),
+    ]  # fmt: skip
