@@ -118,6 +118,8 @@ def _try_another(tx: Transaction, record: Record, settlement: Settlement, outcom
     count(report, "messages", settlement.carrier, "deferred")
     tx.reroute(record, others)
     tx.move(record, Trigger.REQUEUED, now, record.expires_at)
+    if record.cancel:
+        cancel_waiting(tx, record, now, report)
     return True
 
 
