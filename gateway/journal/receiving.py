@@ -59,9 +59,8 @@ def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, re
     how, part = found
     record = tx.record(part.message)
     if record is None or must_wait(record):
-        park(
-            tx, receipt, now, known=record is not None
-        )  # of an earlier copy or part, while a later one is on its way: settling that one applies it
+        # Of an earlier copy or part, while a later one is on its way: settling that one applies it.
+        park(tx, receipt, now, known=record is not None)
         return
     tx.learn(receipt.carrier, how)
     apply(tx, record, part, receipt, how, now, report)
