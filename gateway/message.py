@@ -272,7 +272,7 @@ class Scope(Enum):
 
     MESSAGE = "message"  # counts against max_attempts
     CARRIER = "carrier"  # back to its place at once: the carrier's credit says when it goes
-    KIND = "kind"  # the account has no credits for such messages: waits `retry_after`, counts for nothing
+    ASIDE = "aside"  # others can go meanwhile, this one cannot: waits `retry_after`, counts for nothing
 
 
 class Submitted(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outco
   gather them into the same batch; and here nothing has to be remembered, since they never leave the carrier.
 - Account trouble suspends the carrier; when the pause is over `credit` is 1 although the state says SUSPENDED: one message is the probe,
   while other carriers go on with the rest. DOWN is probed by a call that sends nothing.
-- Kinds without credits wait here: their messages come back `Deferred(KIND)` without being sent, until one of them gets through.
+- Kinds without credits wait here: their messages come back `Deferred(ASIDE)` without being sent, until one of them gets through.
 - Receipts and replies do not come this way: call-backs have their own listener. `inbound` never returns.
 
 Known limit: requests go side by side, so two messages to one number may arrive in either order.
@@ -278,7 +278,7 @@ class RequestCarrier:
             load = Load(message.row, message.attempt, purse, prepared)
             waits = self._purses.admit(purse, now)
             if waits:
-                self._answer(load, Deferred("not enough credits for such messages", Scope.KIND, waits))
+                self._answer(load, Deferred("not enough credits for such messages", Scope.ASIDE, waits))
             else:
                 admitted.append(load)
         for request in self._wire.plan(admitted):

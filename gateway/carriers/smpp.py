@@ -10,8 +10,9 @@ an answer back to its message, acknowledgement, cancel, the carrier's state, and
   a response that comes late gives a second Answer. An ESME_ROK without a message_id is `Submitted(())`: taken, and its receipts can be
   matched by reference or destination only.
 - RTHROTTLED and RMSGQFUL halve the rate, once a congestion; the messages are `Deferred(CARRIER)`, so that the journal puts them back in
-  their places. RSYSERR, RX_T_APPN and other temporary refusals concern the message, until STREAK different messages got one with no success
-  between: then the SMSC is ill, and they slow the link too instead of using up the messages' attempts.
+  their places, but for one that was throttled STUBBORN times: it stands aside, or it would keep all others from ever going. RSYSERR,
+  RX_T_APPN and other temporary refusals concern the message, until STREAK different messages got one with no success between: then the
+  SMSC is ill, and they slow the link too instead of using up the messages' attempts.
 - A deliver_sm is answered when the stage says that it is committed. Beyond MAX_UNACKNOWLEDGED of them a session is not read any more.
 - cancel_sm goes out for each message_id, never for an empty one; it does not count against window and rate.
 - Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go
@@ -36,12 +37,13 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.carriers.base import Arrival, CarrierState, Prepared
 from gateway.carriers.mailbox import Mailbox
+from gateway.carriers.smpp_homes import Homes, has_room
 from gateway.carriers.smpp_inbound import InboundReader
 from gateway.carriers.smpp_link import Account, Connection, Link, reason_of_end, tls_context
 from gateway.carriers.smpp_metrics import SmppObserver
 from gateway.carriers.smpp_status import Effect, cancel_outcome_of, meaning_of, refusal_of
 from gateway.carriers.smpp_submit import Part, SubmitBuilder
-from gateway.carriers.throttle import PAUSE, AdaptiveRate
+from gateway.carriers.throttle import PAUSE, AdaptiveRate, Tally
 from gateway.config import Smpp
 from gateway.message import (
     Answer,
@@ -76,15 +78,14 @@ from gateway.smpp.session import (
 from gateway.smpp.state import SessionState
 
 MAX_UNACKNOWLEDGED = 2000  # deliver_sm a session that wait for the stage
+STUBBORN = 3  # times that one message is throttled before others may pass it
+ASIDE = 10.0  # s that it then waits: it may be its destination that is throttled, not the link
 STREAK = 10  # messages with a temporary refusal in a row that make it the SMSC's trouble
 HOUSEKEEPING = 1.0  # s
-MAX_HOMES = 10_000
 
 _ROK = int(CommandStatus.ESME_ROK)
 _LATER = int(CommandStatus.ESME_RX_T_APPN)
 _STATUS_CLASSES = {_ROK: "ok", int(CommandStatus.ESME_RTHROTTLED): "throttled", int(CommandStatus.ESME_RMSGQFUL): "throttled"}
-
-_NOTHING: deque[tuple[Message, Prepared]] = deque()
 
 NEVER_WRITTEN = Deferred("no bind had room for it", Scope.CARRIER)
 
@@ -155,11 +156,11 @@ class SmppCarrier:
         )
         self._links = [Link(number, bind_type, self._account) for number, bind_type in _binds(settings)]
         self._senders: deque[Connection] = deque()
-        self._homes: dict[int, Connection] = {}  # by row, of messages some of whose parts are still to be sent
-        self._waiting: dict[Connection, deque[tuple[Message, Prepared]]] = {}
+        self._homes = Homes()
         self._up = [False] * settings.binds
         self._announced: CarrierState | None = None
         self._streak = 0
+        self._throttles = Tally()
         self._stopping = False
         self._freed = asyncio.Event()
         self._violations = 0
@@ -242,10 +243,10 @@ class SmppCarrier:
 
     def _submit_one(self, message: Message, prepared: Prepared, now: float) -> Outcome | None:
         """Hand one submit_sm to the bind of its message, or to the next one with room. Return None, or why it was not written."""
-        home = self._homes.get(message.row)
-        if home is not None and home.bound:
-            if not _has_room(home):
-                self._waiting.setdefault(home, deque()).append((message, prepared))
+        home = self._homes.of(message.row)
+        if home is not None:
+            if not has_room(home):
+                self._homes.wait(home, (message, prepared))
                 return None
             outcome = self._write(home, message, prepared, now)
             if outcome is not NEVER_WRITTEN:
@@ -254,7 +255,7 @@ class SmppCarrier:
         for _ in range(len(senders)):
             connection = senders[0]
             senders.rotate(-1)
-            if _has_room(connection) and (outcome := self._write(connection, message, prepared, now)) is not NEVER_WRITTEN:
+            if has_room(connection) and (outcome := self._write(connection, message, prepared, now)) is not NEVER_WRITTEN:
                 return outcome
         return NEVER_WRITTEN
 
@@ -269,36 +270,20 @@ class SmppCarrier:
         except SmppError:  # the session ended, and its event is still to come
             return NEVER_WRITTEN
         if total > 1:
-            self._settle_down(message.row, connection, last=number == total)
+            self._homes.settle(message.row, connection, last=number == total)
         return None
-
-    def _settle_down(self, row: int, connection: Connection, *, last: bool) -> None:
-        """Remember over which session the parts of a message go."""
-        if last:
-            self._homes.pop(row, None)
-            return
-        self._homes[row] = connection
-        if len(self._homes) > MAX_HOMES:  # messages that ended before their last part; only the order of sessions is lost
-            del self._homes[next(iter(self._homes))]
 
     def _send_waiting(self, connection: Connection) -> None:
         """Write parts that waited for room in their session."""
-        waiting = self._waiting.get(connection, _NOTHING)
-        while waiting and _has_room(connection):
-            message, prepared = waiting.popleft()
+        for message, prepared in self._homes.ready(connection):
             outcome = self._write(connection, message, prepared, self._clock())
             if outcome is not None:
-                self._give_back(message, prepared, outcome)
+                self._give_back([(message, prepared)], outcome)
 
-    def _abandon(self, connection: Connection) -> None:
-        """Give back the parts that waited for a session that has ended; the next ones go over others."""
-        for message, prepared in self._waiting.pop(connection, _NOTHING):
-            self._give_back(message, prepared, NEVER_WRITTEN)
-        for row in [row for row, home in self._homes.items() if home is connection]:
-            del self._homes[row]
-
-    def _give_back(self, message: Message, prepared: Prepared, outcome: Outcome) -> None:
-        self._outcomes.add(Answer(message.row, message.attempt, outcome, self._clock(), None, message.part, len(prepared.parts)))
+    def _give_back(self, items: Iterable[tuple[Message, Prepared]], outcome: Outcome) -> None:
+        now = self._clock()
+        for message, prepared in items:
+            self._outcomes.add(Answer(message.row, message.attempt, outcome, now, None, message.part, len(prepared.parts)))
 
     def _on_response(self, connection: Connection, event: ResponseReceived) -> None:
         context = event.context
@@ -307,7 +292,7 @@ class SmppCarrier:
         if type(context) is _Submission:
             outcome = self._outcome_of(connection, pdu, context, event.elapsed)
             if context.part < context.parts and not isinstance(outcome, Submitted):
-                self._homes.pop(context.row, None)
+                self._homes.leave(context.row)
             self._outcomes.add(Answer(context.row, context.attempt, outcome, self._clock(), event.elapsed, context.part, context.parts))
         elif type(context) is _Cancel:
             self._cancel_answered(context, cancel_outcome_of(pdu.command_status), late=event.late)
@@ -315,6 +300,7 @@ class SmppCarrier:
     def _outcome_of(self, connection: Connection, pdu: Pdu, submission: _Submission, elapsed: float) -> Outcome:
         if pdu.command_status == _ROK and isinstance(pdu, SubmitSmResp):
             self._streak = 0
+            self._throttles.forget(submission.row)
             return Submitted((pdu.message_id,) if pdu.message_id else (), submission.encoding, replaced=submission.replaced)
         return self._refusal_of(connection, pdu.command_status, submission, elapsed)
 
@@ -323,6 +309,8 @@ class SmppCarrier:
         match meaning_of(command_status).effect:
             case Effect.CONGESTED:
                 self._slow_down(elapsed)
+                if isinstance(outcome, Deferred) and self._throttles.again(submission.row) >= STUBBORN:
+                    return Deferred(outcome.detail, Scope.ASIDE, ASIDE, command_status)
             case Effect.SESSION | Effect.ACCOUNT:
                 connection.end("refused")
             case Effect.TEMPORARY:
@@ -418,8 +406,7 @@ class SmppCarrier:
                     self._unanswered(event.context, "no response in time")
                 case _:
                     self._on_session(connection, event)
-        if self._waiting:
-            self._send_waiting(connection)
+        self._send_waiting(connection)
         self._outcomes.wake()  # before the arrivals: a receipt must not overtake its response
         self._arrivals.wake()
         self._freed.set()
@@ -434,7 +421,7 @@ class SmppCarrier:
                 connection.end("unbound" if event.by_peer else "lost")
             case SessionClosed():
                 connection.end(reason_of_end(event.reason))
-                self._abandon(connection)
+                self._give_back(self._homes.abandon(connection), NEVER_WRITTEN)
                 for _, context in event.unanswered:
                     self._unanswered(context, "the session ended before the response")
             case ProtocolViolation():
@@ -491,8 +478,7 @@ class SmppCarrier:
         """Submit nothing more, wait for answers, unbind, close. What is unanswered then comes back as InDoubt."""
         self._stopping = True
         self._account.stopping.set()
-        for connection in list(self._waiting):
-            self._abandon(connection)
+        self._give_back(self._homes.abandon_all(), NEVER_WRITTEN)
         self._outcomes.wake()
         for link, task in zip(self._links, self._tasks, strict=False):
             if link.connection is None:
@@ -527,10 +513,6 @@ class SmppCarrier:
             if link.submits:
                 used = link.connection.stream.session.window_used if link.connection is not None else 0
                 observer.window(link.number, used, self._settings.window)
-
-
-def _has_room(connection: Connection) -> bool:
-    return bool(connection.stream.window_free) and connection.stream.writable
 
 
 def _binds(settings: Smpp) -> Iterable[tuple[int, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]]:

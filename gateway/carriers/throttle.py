@@ -116,3 +116,23 @@ class AdaptiveRate:
             self._observed = self._seen / passed
             self._seen, self._seen_at = 0, now
         self._seen += count
+
+
+class Tally:
+    """How often in a row each of the messages under way was throttled; of too many the oldest are forgotten."""
+
+    LIMIT = 10_000
+
+    def __init__(self) -> None:
+        self._times: dict[int, int] = {}
+
+    def again(self, row: int) -> int:
+        """Count one more; return how many there are."""
+        times = self._times[row] = self._times.pop(row, 0) + 1
+        if len(self._times) > self.LIMIT:
+            del self._times[next(iter(self._times))]
+        return times
+
+    def forget(self, row: int) -> None:
+        """Begin anew: it was taken."""
+        self._times.pop(row, None)

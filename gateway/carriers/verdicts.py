@@ -54,7 +54,7 @@ def verdict_of(entry: Entry) -> Verdict:
         case ResultClass.BAD_ACCOUNT:
             return Verdict(Deferred(detail, Scope.CARRIER, None, code), Effect.REFUSED)
         case ResultClass.NO_CREDITS:
-            return Verdict(Deferred(detail, Scope.KIND, None, code), Effect.NO_CREDITS)
+            return Verdict(Deferred(detail, Scope.ASIDE, None, code), Effect.NO_CREDITS)
         case ResultClass.THEIR_FAULT:
             return Verdict(InDoubt(detail), Effect.REFUSED)
         case ResultClass.REFUSED | ResultClass.UNKNOWN:  # REFUSED is of functions that send nothing
@@ -66,16 +66,18 @@ def verdict_of(entry: Entry) -> Verdict:
 def verdicts_of_batch(entries: Sequence[Entry], asked: Sequence[Asked]) -> list[Verdict]:
     """Give each message of a batch its verdict, in the order of `asked`.
 
-    A batch refused as a whole for its shape says nothing about its messages: each goes again by itself.
+    A complaint about the shape of a batch, as a whole or at one of its lines, says nothing about a message: it goes again by itself.
     """
     match = match_batch(entries, asked)
     if match.whole is not None:
-        if match.whole.result_class is ResultClass.BAD_REQUEST:
-            return [Verdict(None, Effect.ANSWERED)] * len(asked)
-        return [verdict_of(match.whole)] * len(asked)
+        return [_verdict_in_batch(match.whole)] * len(asked)
     unproven = Verdict(InDoubt("the batch's answer does not tell what became of this message"), _effect_of_doubt(entries))
     answers = match.answers
-    return [verdict_of(answers[place]) if place in answers else unproven for place in range(len(asked))]
+    return [_verdict_in_batch(answers[place]) if place in answers else unproven for place in range(len(asked))]
+
+
+def _verdict_in_batch(entry: Entry) -> Verdict:
+    return Verdict(None, Effect.ANSWERED) if entry.result_class is ResultClass.BAD_REQUEST else verdict_of(entry)
 
 
 def _effect_of_doubt(entries: Sequence[Entry]) -> Effect:

@@ -35,7 +35,7 @@ def decide(outcome: Outcome, deferrals: int, policy: RetryPolicy, now: float, ji
     match outcome.scope:
         case Scope.CARRIER:
             return Decision(outcome)
-        case Scope.KIND:
+        case Scope.ASIDE:
             return Decision(outcome, now + (outcome.retry_after or policy.retry_min))
         case Scope.MESSAGE:
             return _again(outcome, deferrals, policy, now, jitter)

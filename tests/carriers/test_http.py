@@ -279,11 +279,11 @@ async def test_a_kind_without_credits_waits_and_the_others_go_on(server: RawServ
     flash = [message(row, kind="flash") for row in (1, 2, 3)]
     first = await rig.outcome(flash[0])
     assert isinstance(first, Deferred)
-    assert (first.scope, first.code) == (Scope.KIND, 97)
+    assert (first.scope, first.code) == (Scope.ASIDE, 97)
     assert first.retry_after is not None
     second = await rig.outcome(flash[1])
     assert isinstance(second, Deferred)
-    assert second.scope is Scope.KIND
+    assert second.scope is Scope.ASIDE
     assert len([request for request in server.of("send") if request.query.get("f") == "1"]) == 1, "the second was not sent"
     assert isinstance(await rig.outcome(message(4)), Submitted)
     assert isinstance(await rig.outcome(message(5, kind="flash", cost_centre=9)), Deferred), "another cost centre is asked for itself"
@@ -388,6 +388,19 @@ async def test_a_batch_refused_for_its_shape_goes_again_one_by_one(server: RawSe
     assert len(server.of("mult")) == 1
     assert sorted(request.query["id"] for request in server.of("send"))[:3] == ["1", "2", "3"]
     assert rig.carrier.state is CarrierState.READY
+
+
+async def test_a_line_of_a_batch_that_complains_of_its_shape_lets_that_message_go_again_by_itself(server: RawServer, start: Start) -> None:
+    def complains(request: Request) -> Reply:
+        first, *others = items(request)
+        return ok("\n".join([line(first, 85), *map(line, others)]))
+
+    server.answer = lambda request: complains(request) if request.function == "mult" else decent(request)
+    rig = start()
+    await rig.prove()
+    await rig.send(*batch(3))
+    assert [type(outcome) for outcome in await rig.outcomes(3)] == [Submitted] * 3
+    assert len(server.of("mult")) == 1
 
 
 async def test_half_an_answer_leaves_exactly_the_other_half_in_doubt(server: RawServer, start: Start) -> None:

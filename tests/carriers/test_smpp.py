@@ -264,6 +264,26 @@ async def test_without_a_bind_nothing_is_written_and_the_message_is_deferred(sms
 # --- congestion ---
 
 
+async def test_a_message_that_is_throttled_again_and_again_stands_aside_until_it_is_taken(smsc: Smsc, start: Start) -> None:
+    clock = Clock()
+    rig = start({"monotonic": clock})
+    await rig.ready()
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RTHROTTLED)
+    scopes = []
+    for _ in range(4):
+        await rig.carrier.wait_credit()
+        rig.submit(message(7))
+        (outcome,) = await rig.outcomes(1)
+        assert isinstance(outcome, Deferred)
+        scopes.append(outcome.scope)
+        clock.now += PAUSE + 1
+    assert scopes == [Scope.CARRIER, Scope.CARRIER, Scope.ASIDE, Scope.ASIDE]
+    rig.submit(message(8))
+    (outcome,) = await rig.outcomes(1)
+    assert isinstance(outcome, Deferred)
+    assert outcome.scope is Scope.CARRIER, "another message is not to blame"
+
+
 async def test_throttling_halves_the_rate_once_pauses_and_climbs_back(smsc: Smsc, start: Start) -> None:
     clock = Clock()
     rig = start({"monotonic": clock}, max_rate=100.0, window=50)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway.carriers.throttle import BURST, CLIMB, FLOOR, PAUSE, AdaptiveRate
+from gateway.carriers.throttle import BURST, CLIMB, FLOOR, PAUSE, AdaptiveRate, Tally
 
 
 def test_an_idle_bucket_holds_a_short_burst_and_fills_at_the_rate() -> None:
@@ -105,3 +105,13 @@ def test_no_run_exceeds_the_limit_by_more_than_the_burst(steps: list[tuple[float
         if refused:
             rate.slow_down(now, now)
         assert sent <= limit * now + max(1.0, limit * BURST) + 1e-6
+
+
+def test_a_tally_counts_each_message_by_itself_and_forgets_the_oldest_of_too_many() -> None:
+    tally = Tally()
+    assert [tally.again(1), tally.again(2), tally.again(1)] == [1, 1, 2]
+    tally.forget(1)
+    assert tally.again(1) == 1
+    for row in range(10, 10 + Tally.LIMIT):
+        tally.again(row)
+    assert (tally.again(2), tally.again(1)) == (1, 1)

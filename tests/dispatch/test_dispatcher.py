@@ -476,7 +476,7 @@ async def test_messages_without_credits_wait_as_long_as_the_carrier_says_and_nev
     for number in range(1, 4):
         await bench.sends(bench.smpp, *["a"] * number)
         assert bench.smpp.submitted[-1].deferrals == 0
-        bench.smpp.answer(bench.smpp.submitted[-1], Deferred("code 97", Scope.KIND, 60.0, 97))
+        bench.smpp.answer(bench.smpp.submitted[-1], Deferred("code 97", Scope.ASIDE, 60.0, 97))
         await bench.settled()
         assert (await bench.journal.tick(bench.now + 59.9)).woken == 0
         bench.now += 60.0

@@ -51,10 +51,10 @@ def test_what_the_provider_asks_for_is_waited_for() -> None:
 
 
 def test_no_credits_are_waited_for_as_long_as_the_carrier_says_and_count_for_nothing() -> None:
-    outcome = Deferred("code 97", Scope.KIND, 60.0, 97)
+    outcome = Deferred("code 97", Scope.ASIDE, 60.0, 97)
     for deferrals in (0, 3, 1000):
         assert decide(outcome, deferrals, POLICY, 100.0, 1.0) == Decision(outcome, 160.0)
-    assert decide(Deferred("x", Scope.KIND), 0, RetryPolicy(5, 600, 20), 100.0, 1.0).retry_at == 105.0
+    assert decide(Deferred("x", Scope.ASIDE), 0, RetryPolicy(5, 600, 20), 100.0, 1.0).retry_at == 105.0
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0.1, 100), st.floats(1, 1000))

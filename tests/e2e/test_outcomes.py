@@ -114,3 +114,16 @@ async def test_a_throttled_message_waits_and_slows_the_link_but_can_be_cancelled
     await run.send(run.traffic.message())
     await run.accounted()
     assert run.story(throttled["id"]) == ["cancelled!"]
+
+
+async def test_a_message_that_is_always_throttled_does_not_keep_the_others_from_going(stack: MakeStack) -> None:
+    run = await stack()
+    throttled = run.traffic.message("1088")
+    await run.send(throttled)
+    await run.until_metric('mensageiro_carrier_state{carrier="smpp",state="throttled"}', lambda value: value == 1)
+    others = run.traffic.messages(20)
+    await run.send(*others)
+    await run.until_ended([payload["id"] for payload in others], 30)
+    assert throttled["id"] not in run.ended()
+    await run.publish([{"id": throttled["id"]}], "sms/cancel")
+    await run.accounted()
