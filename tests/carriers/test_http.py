@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, STALL, Load, Purse
+from gateway.carriers.requests import CONNECTIONS, STALL
 from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
 from gateway.message import (
     Answer,
