@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test fault check format lint types imports bench lock docs build clean
+.PHONY: help setup tools demo test fault check format lint types imports bench lock docs site build clean
 
 help:  ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -25,7 +25,7 @@ test: tools  ## The fast tests, under three minutes
 fault: tools  ## The long tests that kill, cut off and restart real processes
 	$(PYTEST) -n 2 -m fault $(TESTS)
 
-check: format lint types imports test fault  ## All that CI checks
+check: format lint types imports site test fault  ## All that CI checks
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -56,6 +56,9 @@ lock: setup  ## Write requirements/*.txt anew
 docs: setup  ## Write the generated documents and the example configuration anew
 	$(BIN)/python -m gateway.schema
 	$(BIN)/python scripts/dashboard.py
+
+site: setup  ## Build the documentation into build/site, strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: setup  ## Build the wheel
 	$(BIN)/hatchling build -t wheel

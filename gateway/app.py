@@ -1,6 +1,7 @@
 """The composition root: from a configuration to running parts, and back down in order.
 
-Start: journal (lock, migrations, recovery of open attempts) before the broker is touched; then carriers, stages, listeners, broker.
+Start: journal (lock, migrations, recovery of open attempts), then the listeners, so that what is wrong here is told at once; then stages,
+carriers and broker side by side.
 Stop (SIGTERM, SIGINT): take nothing more from the broker; claim nothing more; let carriers wait for answers and unbind, then the
 listener for call-backs answer what it holds; settle; answer what carriers reported; publish the outbox; say "down" and disconnect; close
 the journal. Every step has a deadline: what is not done by then is in the journal, and the next start goes on from there.

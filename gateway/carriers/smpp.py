@@ -14,10 +14,10 @@ an answer back to its message, acknowledgement, cancel, the carrier's state, and
   between: then the SMSC is ill, and they slow the link too instead of using up the messages' attempts.
 - A deliver_sm is answered when the stage says that it is committed. Beyond MAX_UNACKNOWLEDGED of them a session is not read any more.
 - cancel_sm goes out for each message_id, never for an empty one; it does not count against window and rate.
-
-No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
 - Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go
   over the session of the first, as long as it lives: where that has no room a part waits here, and comes back Deferred if it ends.
+
+No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
 
 Known limit: query_sm is not used.
 """

@@ -1,6 +1,6 @@
 """What each command_status means for the message, the link or the account: one table, and the outcomes that follow from it. Pure.
 
-`outcome_of` reads the answer to a submit_sm, whether it came as submit_sm_resp or as generic_nack; `cancel_outcome_of` the answer to a
+`refusal_of` reads a refused submit_sm, whether that came as submit_sm_resp or as generic_nack; `cancel_outcome_of` the answer to a
 cancel_sm; `bind_refusal_of` the answer to a bind. The table is complete for SMPP 3.4 s5.1.3 (a test walks the enum).
 
 Decisions where the specification is silent:

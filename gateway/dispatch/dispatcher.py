@@ -122,7 +122,7 @@ class Dispatcher:
             self._in_flight[message.row, message.attempt] = message
             prepared = carrier.prepare(message)
             if isinstance(prepared, Rejected):  # settings have changed since it was taken
-                refused.append(Answer(message.row, message.attempt, prepared, self._clock()))
+                refused.append(Answer(message.row, message.attempt, prepared, self._clock(), part=message.part, parts=message.parts))
             else:
                 batch.append((message, prepared))
         carrier.submit(batch)

@@ -9,9 +9,8 @@ from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.intake import unknown_cancel
-from gateway.journal.parking import apply_parked
+from gateway.journal.parking import tell_early
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
-from gateway.journal.reporting import parts_of
 from gateway.journal.transaction import Transaction, count, placeholders
 from gateway.message import EventType, QueueState, ReplyEvent, Trigger
 
@@ -21,7 +20,10 @@ CATCH_UP = 0.2  # s until the next step where one was not enough: 2,500 rows a s
 _OUTBOX_LOOKED_THROUGH = 10_000  # while more wait for the broker, nothing that may be waiting is deleted
 
 _DUE = "state = ? AND due_at <= ? ORDER BY due_at LIMIT ?"
-_NEXT = "SELECT min(due_at) FROM message WHERE state = ?"
+_NEXT = "SELECT min(due_at) FROM message WHERE state = ? AND due_at IS NOT NULL"  # else the index does not serve
+# The oldest first, and of these what is old enough: a condition on the age would look through all that are younger.
+_OLD_EVENTS = "SELECT row, type, payload FROM (SELECT row, type, payload, at FROM event WHERE row > ? ORDER BY row LIMIT ?) WHERE at <= ?"
+_OLD_REFUSED = "SELECT row FROM (SELECT row, received_at FROM refused WHERE row > ? ORDER BY row LIMIT ?) WHERE received_at <= ?"
 _SLEEPING = (QueueState.SCHEDULED, QueueState.DEFERRED)
 _replies = msgspec.json.Decoder(ReplyEvent)
 
@@ -59,8 +61,7 @@ def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report)
     tx.move(
         record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(now - tx.policies.in_doubt_deadline), reason="no proof in time"
     )
-    if tx.memory.parked and record.part > 1:  # receipts for the parts before it
-        apply_parked(tx, record, parts_of(tx, record), carrier, now, report)
+    tell_early(tx, record, now, report)
 
 
 def _receipt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:
@@ -118,11 +119,7 @@ def _retention(tx: Transaction, now: float) -> bool:
 
 def _erase_refused(tx: Transaction, before: float) -> None:
     last = _mark(tx, "refused_row", 0)
-    rows = (
-        tx.all("SELECT row FROM refused WHERE row > ? AND received_at <= ? ORDER BY row LIMIT ?", (last, before, STEP))
-        if tx.memory.refused
-        else []
-    )
+    rows = tx.all(_OLD_REFUSED, (last, STEP, before)) if tx.memory.refused else []
     if rows:
         tx.run_many("UPDATE refused SET raw = NULL WHERE row = ?", rows)
         _set_mark(tx, "refused_row", rows[-1][0])
@@ -158,8 +155,7 @@ def _erase_texts(tx: Transaction, before: float) -> None:
 
 def _erase_replies(tx: Transaction, before: float) -> None:
     last = _mark(tx, "reply_row", LOOSE)
-    sql = "SELECT row, type, payload FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?"
-    found = tx.all(sql, (last, before, STEP))
+    found = tx.all(_OLD_EVENTS, (last, STEP, before))
     waiting = outbox.waiting(tx) if found else set()
     for row, type, payload in found:
         if row in waiting:
@@ -190,9 +186,9 @@ def _span(row: int, shift: int) -> tuple[int, int]:
 
 
 def _delete_loose(tx: Transaction, before: float) -> None:
-    found = tx.all("SELECT row FROM event WHERE row > ? AND at <= ? ORDER BY row LIMIT ?", (LOOSE, before, STEP))
+    found = tx.all(_OLD_EVENTS, (LOOSE, STEP, before))
     waiting = outbox.waiting(tx) if found else set()
-    rows = [row for (row,) in found if isinstance(row, int) and row not in waiting]
+    rows = [row for row, _, _ in found if isinstance(row, int) and row not in waiting]
     if not rows:
         return
     _set_mark(tx, "next_loose", tx.memory.next_loose)

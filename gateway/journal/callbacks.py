@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from gateway.journal.base import Match, Report
 from gateway.journal.matching import key, rule, same_destination, tail
-from gateway.journal.parking import apply_parked, of_carrier, unpark
+from gateway.journal.parking import apply_parked, must_wait, of_carrier, park, unpark
 from gateway.journal.records import PART_COLUMNS, Part, Record, part_row, unpack_receipt
 from gateway.journal.reporting import apply, parts_of
+from gateway.journal.taking import part_of
 from gateway.journal.transaction import Transaction, count
 from gateway.message import QueueState, Receipt, Reply, surrogate_of
 
@@ -40,22 +41,25 @@ class _Copy(NamedTuple):
     doubtful: bool
 
 
-def receive(tx: Transaction, receipt: Receipt, now: float, report: Report) -> bool:
-    """Apply a call-back to its message. Return whether there is one for it now; else it is to be parked."""
+def receive(tx: Transaction, receipt: Receipt, now: float, report: Report) -> None:
+    """Apply a call-back to its message, or park it."""
     found = _by_id(tx, receipt.message_id, receipt.to)
     if found is not None:
-        carrier, part = found
-        record = tx.record(part.message)
-        if record is None or _must_wait(record):
-            return False
-        apply(tx, record, part, of_carrier(receipt, carrier), rule(part.message_id, receipt.message_id), now, report)
-        return True
+        _apply(tx, receipt, *found, now, report)
+        return
     record = _by_number(tx, receipt.surrogate, receipt.to)
     if record is None or not _prove(tx, record, receipt, Match.REFERENCE, now, report):
-        return False
-    if tx.memory.parked:
+        park(tx, receipt, now)
+    elif tx.memory.parked:
         _apply_parked(tx, record, now, report)
-    return True
+
+
+def _apply(tx: Transaction, receipt: Receipt, carrier: str, part: Part, now: float, report: Report) -> None:
+    record = tx.record(part.message)
+    if record is None or must_wait(record):
+        park(tx, receipt, now, known=record is not None)
+        return
+    apply(tx, record, part, of_carrier(receipt, carrier), rule(part.message_id, receipt.message_id), now, report)
 
 
 def answered(tx: Transaction, reply: Reply) -> Record | None:
@@ -66,7 +70,7 @@ def answered(tx: Transaction, reply: Reply) -> Record | None:
 
 def catch_up(tx: Transaction, record: Record, now: float, report: Report) -> None:
     """Apply the call-backs that came with our number before the answer was settled."""
-    if record.carrier not in tx.policies.surrogates or _must_wait(record):
+    if record.carrier not in tx.policies.surrogates or must_wait(record):
         return
     caught = False
     for row, body in tx.all(_PARKED, (tail(record.message.to),)):
@@ -77,11 +81,6 @@ def catch_up(tx: Transaction, record: Record, now: float, report: Report) -> Non
             caught = True
     if caught:
         _apply_parked(tx, record, now, report)
-
-
-def _must_wait(record: Record) -> bool:
-    """Say whether what is reported of a message is kept until its present attempt is settled, or all its parts are."""
-    return record.state is QueueState.ACTIVE or (record.begun and record.state is not QueueState.DONE)
 
 
 def _apply_parked(tx: Transaction, record: Record, now: float, report: Report) -> None:
@@ -120,7 +119,7 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
         tx.resolve_doubt(record.row, copy.attempt)
         count(report, "in_doubt", copy.carrier, "reference")
     record.progress = None  # such carriers send a message whole
-    part = _part(tx, record, copy, receipt.message_id)
+    part = part_of(tx, part_row(record.row, copy.attempt, 1), copy.carrier, receipt.message_id, 1, copy.sent_at)
     apply(tx, record, part, of_carrier(receipt, copy.carrier), match, now, report)
     return True
 
@@ -128,7 +127,7 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
 def _copy(tx: Transaction, record: Record, receipt: Receipt) -> _Copy | None:
     """Choose the oldest copy in doubt; else the last one, unless it says that what we send again anyway has failed."""
     named = tx.policies.surrogates
-    if _must_wait(record) or not record.attempt:
+    if must_wait(record) or not record.attempt:
         return None
     for n, carrier, opened_at in tx.all(_DOUBTFUL, (record.row,)) if tx.memory.doubts else ():
         if carrier in named and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
@@ -146,17 +145,3 @@ def _left_at(tx: Transaction, record: Record) -> float:
         return record.due_at
     message = record.message
     return max(message.received_at, message.schedule_at or 0.0)
-
-
-def _part(tx: Transaction, record: Record, copy: _Copy, message_id: str) -> Part:
-    """Return what is recorded of a copy; else record the id, if there is one."""
-    tx.flush()
-    row = part_row(record.row, copy.attempt, 1)
-    known = tx.one(f"SELECT {PART_COLUMNS} FROM part WHERE row = ?", (row,))  # noqa: S608 - our own columns
-    if known is not None:
-        return Part(*known)  # type: ignore[arg-type] # in the order of PART_COLUMNS
-    if not message_id:
-        return Part(row, "", 1, copy.sent_at, None, 1, 0)
-    part = tx.add_part(row, copy.carrier, message_id, 1, copy.sent_at)
-    tx.flush()  # the next one may look for it
-    return part

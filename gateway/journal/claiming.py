@@ -6,6 +6,7 @@ from gateway.journal.base import Report
 from gateway.journal.doubt import back_to_doubt, has_doubt
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.matching import tail
+from gateway.journal.parking import tell_early
 from gateway.journal.records import Progress, Record
 from gateway.journal.transaction import Transaction, count
 from gateway.message import Message, Reason, Trigger
@@ -117,3 +118,4 @@ def reject_rest(tx: Transaction, record: Record, now: float, report: Report) -> 
     detail = f"{progress.done} of {progress.parts} parts were sent, and the time of the others is over"
     tx.move(record, Trigger.INCOMPLETE, now, reason=Reason.INCOMPLETE, detail=detail, carrier=record.carrier)
     count(report, "messages", record.carrier or "", "rejected")
+    tell_early(tx, record, now, report)

@@ -78,6 +78,11 @@ def same_destination(one: str, other: str) -> bool:
     return not here or not there or here == there
 
 
+def may_be_for(number: str, told: str) -> bool:
+    """Say whether a receipt that tells `told` as its phone can be of a message to `number`: it may tell none."""
+    return not tail(told) or same_destination(number, told)
+
+
 def _area(number: str) -> str:
     digits = "".join(filter(str.isdigit, number)).lstrip("0")
     national = digits[2:] if digits.startswith("55") and len(digits) >= 12 else digits

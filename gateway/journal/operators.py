@@ -5,6 +5,7 @@ from typing import Literal
 
 from gateway.journal.base import Report, Selection
 from gateway.journal.doubt import since
+from gateway.journal.parking import tell_early
 from gateway.journal.reading import conditions, given, in_span
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant
 from gateway.journal.settling import resubmit
@@ -47,10 +48,11 @@ def _submitted(tx: Transaction, record: Record, now: float, report: Report) -> N
     accept(tx, record, record.carrier or "", answer, taken, now, report)
 
 
-def _rejected(tx: Transaction, record: Record, now: float, _report: Report) -> None:
+def _rejected(tx: Transaction, record: Record, now: float, report: Report) -> None:
     began = since(tx, record)
     detail = "an operator says that it was not sent" + (f"; in doubt since {instant(began)}" if began else "")
     tx.move(record, Trigger.REJECTED, now, reason=Reason.OPERATOR, detail=detail, carrier=record.carrier)
+    tell_early(tx, record, now, report)
 
 
 def _resubmit(tx: Transaction, record: Record, now: float, _report: Report) -> None:

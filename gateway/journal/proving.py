@@ -5,12 +5,15 @@ from enum import Enum, auto
 from gateway.journal.base import Match, Report
 from gateway.journal.doubt import suspect
 from gateway.journal.matching import tail
-from gateway.journal.parking import unpark
-from gateway.journal.records import Attempt, Part, Record, part_row, unpack_receipt
+from gateway.journal.parking import apply_parked, unpark
+from gateway.journal.records import Attempt, Record, part_row, unpack_receipt
 from gateway.journal.reporting import apply
-from gateway.journal.taking import accept
+from gateway.journal.taking import accept, part_of
 from gateway.journal.transaction import Transaction, count
 from gateway.message import Answer, Receipt, Submitted
+
+_PARKED = "SELECT row, body FROM receipt WHERE destination = ? AND carrier = ? ORDER BY row"
+_STILL = "SELECT 1 FROM receipt WHERE row = ?"
 
 
 class Proof(Enum):
@@ -22,7 +25,7 @@ class Proof(Enum):
 
 
 def prove(tx: Transaction, receipt: Receipt, match: Match, now: float, report: Report, parked: int = 0) -> Proof:
-    """Apply a receipt whose id is not known to the attempt in doubt that it proves."""
+    """Apply a receipt whose id is not known to the attempt in doubt that it proves. `parked` is its own row, if it was parked."""
     found = suspect(tx, receipt, parked)
     if found is None:
         return Proof.NONE
@@ -31,46 +34,31 @@ def prove(tx: Transaction, receipt: Receipt, match: Match, now: float, report: R
     assert record is not None  # suspect has read it
     tx.resolve_doubt(attempt.message, attempt.n)
     count(report, "in_doubt", attempt.carrier, way)
-    if record.total > 1:
-        return _prove_part(tx, record, attempt, receipt, now, report, parked=bool(parked))
-    apply(tx, record, _part(tx, record, attempt, 1, receipt), receipt, match, now, report)
-    return Proof.APPLIED
-
-
-def _prove_part(tx: Transaction, record: Record, attempt: Attempt, receipt: Receipt, now: float, report: Report, *, parked: bool) -> Proof:
-    """Take the part as sent: the next one goes, or, where it was the last, what the receipt says counts."""
     total = record.total
-    outcome = Submitted((receipt.message_id,))
-    accept(
-        tx,
-        record,
-        attempt.carrier,
-        Answer(record.row, attempt.n, outcome, attempt.opened_at, None, attempt.part, total),
-        outcome,
-        now,
-        report,
-    )
+    if total > 1 and attempt.part == record.part:
+        _take(tx, record, attempt, receipt, now, report)
+    part = part_of(tx, part_row(record.row, attempt.n, attempt.part), attempt.carrier, receipt.message_id, total, attempt.opened_at)
     if record.begun:
         return Proof.EARLY
-    if not (parked and receipt.message_id):  # else it was applied with the others that were parked
-        apply(tx, record, _part(tx, record, attempt, total, receipt), receipt, Match.REFERENCE, now, report)
+    if tx.memory.parked and receipt.message_id:
+        apply_parked(tx, record, [part], attempt.carrier, now, report, attempt.reference)  # this one too, if it was parked
+    if not (parked and receipt.message_id):
+        apply(tx, record, part, receipt, match, now, report)
     return Proof.APPLIED
 
 
-def _part(tx: Transaction, record: Record, attempt: Attempt, total: int, receipt: Receipt) -> Part:
-    row = part_row(record.row, attempt.n, attempt.part)
-    if not receipt.message_id:
-        return Part(row, "", total, attempt.opened_at, None, 1, 0)
-    part = tx.add_part(row, attempt.carrier, receipt.message_id, total, attempt.opened_at)
-    tx.flush()  # the next receipt may look for it
-    return part
+def _take(tx: Transaction, record: Record, attempt: Attempt, receipt: Receipt, now: float, report: Report) -> None:
+    """Take the part whose turn it is as sent: the next one goes, or, where it was the last, what the receipt says counts."""
+    outcome = Submitted((receipt.message_id,))
+    answer = Answer(record.row, attempt.n, outcome, attempt.opened_at, None, attempt.part, record.total)
+    accept(tx, record, attempt.carrier, answer, outcome, now, report)
 
 
 def apply_parked_for(tx: Transaction, destination: str, carrier: str, now: float, report: Report) -> None:
     """Try the receipts parked for a destination that has an attempt in doubt."""
-    for row, body in tx.all(
-        "SELECT row, body FROM receipt WHERE destination = ? AND carrier = ? ORDER BY row", (tail(destination), carrier)
-    ):
+    for row, body in tx.all(_PARKED, (tail(destination), carrier)):
+        if not tx.memory.doubts or tx.one(_STILL, (row,)) is None:
+            continue  # it went with one before it
         receipt = unpack_receipt(body)  # type: ignore[arg-type] # a BLOB
         if prove(tx, receipt, Match.PARKED, now, report, parked=row) is Proof.APPLIED:  # type: ignore[arg-type] # an INTEGER
             unpark(tx, row)

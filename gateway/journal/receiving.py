@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from gateway.journal import callbacks, replies
 from gateway.journal.base import Match, Report
-from gateway.journal.matching import key, keys, rule, same_destination
-from gateway.journal.parking import park
+from gateway.journal.matching import key, keys, may_be_for, rule, same_destination
+from gateway.journal.parking import must_wait, park
 from gateway.journal.proving import Proof, prove
 from gateway.journal.records import PART_COLUMNS, Part
 from gateway.journal.reporting import apply
 from gateway.journal.transaction import Transaction
-from gateway.message import QueueState, Receipt, Reply
+from gateway.message import Receipt, Reply
 
 Found = dict[tuple[str, str], list[Part]]  # by carrier and key
 
@@ -45,22 +45,22 @@ def _look_up(tx: Transaction, receipts: list[Receipt]) -> Found:
 
 def _receive(tx: Transaction, receipt: Receipt, looked_up: Found, now: float, report: Report) -> None:
     if not receipt.carrier:
-        if not callbacks.receive(tx, receipt, now, report):
-            park(tx, receipt, now)
+        callbacks.receive(tx, receipt, now, report)
         return
     found = _find(tx, receipt, looked_up) if receipt.message_id else None
     if found is None:
         proof = prove(tx, receipt, Match.REFERENCE, now, report)
         if proof is not Proof.APPLIED:
-            park(tx, receipt, now)
+            park(tx, receipt, now, known=proof is Proof.EARLY)
         if proof is not Proof.NONE:
             looked_up.pop((receipt.carrier, key(receipt.message_id)), None)
             looked_up |= _look_up(tx, [receipt])  # the next one of this id
         return
     how, part = found
     record = tx.record(part.message)
-    if record is None or record.state is QueueState.ACTIVE or (record.begun and record.state is not QueueState.DONE):
-        park(tx, receipt, now)  # of an earlier copy or part, while a later one is on its way: settling that one applies it
+    if record is None or must_wait(record):
+        # Of an earlier copy or part, while a later one is on its way: settling that one applies it.
+        park(tx, receipt, now, known=record is not None)
         return
     tx.learn(receipt.carrier, how)
     apply(tx, record, part, receipt, how, now, report)
@@ -74,8 +74,14 @@ def _find(tx: Transaction, receipt: Receipt, looked_up: Found) -> tuple[Match, P
     if not found or learnt[carrier, Match.HEX_DECIMAL] > learnt[carrier, Match.EXACT]:
         for other in keys(received, tx.policies.message_id_formats.get(carrier, "auto"))[1:]:
             parts = [Part(*row) for row in tx.all(_BY_KEY, (other, carrier))]  # type: ignore[arg-type] # in the order of PART_COLUMNS
-            found += [(rule(part.message_id, received), part) for part in parts]
+            found += [(rule(part.message_id, received), part) for part in parts if _may_be_of(tx, part, receipt)]
     return found[0] if len(found) == 1 else _choose(tx, found, receipt)
+
+
+def _may_be_of(tx: Transaction, part: Part, receipt: Receipt) -> bool:
+    """Say whether the phone agrees: what is one message's id in hex may be another's in decimal."""
+    record = tx.record(part.message)
+    return record is not None and may_be_for(record.message.to, receipt.to)
 
 
 def _choose(tx: Transaction, found: list[tuple[Match, Part]], receipt: Receipt) -> tuple[Match, Part] | None:

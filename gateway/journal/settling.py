@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from gateway.journal import callbacks
 from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
-from gateway.journal.doubt import deadline, has_doubt
+from gateway.journal.doubt import any_doubt, deadline, has_doubt
 from gateway.journal.intake import cancel_waiting
-from gateway.journal.parking import apply_parked
+from gateway.journal.parking import apply_parked, tell_early
 from gateway.journal.proving import apply_parked_for
 from gateway.journal.records import Record, instant
 from gateway.journal.reporting import parts_of
@@ -36,9 +36,16 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], now: float) -> Re
         else:
             _late(tx, record, settlement, now, report)
         if tx.memory.parked:
-            callbacks.catch_up(tx, record, now, report)
+            _catch_up(tx, record, settlement.carrier, now, report)
     tx.finish()
     return report
+
+
+def _catch_up(tx: Transaction, record: Record, carrier: str, now: float, report: Report) -> None:
+    """Apply the receipts that had to wait while the message was on its way, and whose ids no response told."""
+    if record.attempt > 1 and any_doubt(tx, record):  # they may be of an earlier copy
+        apply_parked_for(tx, record.message.to, carrier, now, report)
+    callbacks.catch_up(tx, record, now, report)
 
 
 def recover(tx: Transaction, now: float) -> Report:
@@ -50,11 +57,11 @@ def recover(tx: Transaction, now: float) -> Report:
     )
     for row, n, carrier in left:
         record = tx.record(row)  # type: ignore[arg-type] # an INTEGER
-        answer = Answer(row, n, InDoubt("restart"), now)  # type: ignore[arg-type]
         if record is not None and record.state is QueueState.ACTIVE:
+            answer = Answer(row, n, InDoubt("restart"), now, part=record.part, parts=record.total)  # type: ignore[arg-type] # INTEGERs
             _current(tx, record, Settlement(answer, carrier), now, report)  # type: ignore[arg-type] # TEXT
             if tx.memory.parked:
-                callbacks.catch_up(tx, record, now, report)
+                _catch_up(tx, record, carrier, now, report)  # type: ignore[arg-type] # TEXT
     tx.finish()
     return report
 
@@ -92,8 +99,7 @@ def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Re
         return
     count(report, "messages", carrier, "rejected")
     tx.move(record, Trigger.REJECTED, now, reason=outcome.reason, detail=outcome.detail, carrier=carrier, code=outcome.code)
-    if tx.memory.parked and settlement.answer.part > 1:
-        apply_parked(tx, record, parts_of(tx, record), carrier, now, report)
+    tell_early(tx, record, now, report)
 
 
 def _of_part(answer: Answer, outcome: Rejected) -> Rejected:
@@ -112,6 +118,8 @@ def _try_another(tx: Transaction, record: Record, settlement: Settlement, outcom
     count(report, "messages", settlement.carrier, "deferred")
     tx.reroute(record, others)
     tx.move(record, Trigger.REQUEUED, now, record.expires_at)
+    if record.cancel:
+        cancel_waiting(tx, record, now, report)
     return True
 
 
@@ -197,7 +205,7 @@ def _late(tx: Transaction, record: Record, settlement: Settlement, now: float, r
 def _late_submitted(
     tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted, known: bool, now: float, report: Report
 ) -> None:
-    if known and record.state in _OVERTAKEN:
+    if known and record.state in _OVERTAKEN and settlement.answer.part == record.part:
         accept(tx, record, settlement.carrier, settlement.answer, outcome, now, report)
         return
     parts = record_parts(tx, settlement.answer, settlement.carrier, outcome)
@@ -208,9 +216,9 @@ def _late_submitted(
 def _late_refusal(
     tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected | Deferred, now: float, report: Report
 ) -> None:
-    if has_doubt(tx, record):
-        return
-    if record.possible_duplicate:
+    if settlement.answer.part != record.part or has_doubt(tx, record):
+        return  # a copy of what was taken, or another copy is still in doubt
+    if record.possible_duplicate and record.part == 1:
         record.possible_duplicate = int(any(part.number == record.part for part in parts_of(tx, record)))
         tx.save(record)
     if record.state is not QueueState.IN_DOUBT:

@@ -1,8 +1,8 @@
 """The journal in a SQLite file: WAL, synchronous=FULL, group commit on one writer thread.
 
 `SqliteJournal` queues each operation for the writer (`writer.py`) the moment it is called; what an operation does stands in the modules
-named after it (intake, claiming, settling, receiving, outbox, ageing, cancelling, operators). Reading for people goes to a read-only
-connection on another thread. `read_only` gives the same to a command while no daemon runs, or beside one.
+named after it (intake, claiming, settling, receiving, replies, outbox, ageing, cancelling, operators, privacy). Reading for people goes to
+a read-only connection on another thread. `read_only` gives the same to a command while no daemon runs, or beside one.
 
 One process a journal; several instances need PostgreSQL. `:memory:` is not supported: the checkpointer needs a file.
 """

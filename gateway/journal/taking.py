@@ -7,7 +7,7 @@ Until all parts were taken, receipts for the first ones stay parked.
 
 from gateway.journal.base import Report
 from gateway.journal.parking import apply_parked
-from gateway.journal.records import Part, Progress, Record, part_row
+from gateway.journal.records import PART_COLUMNS, Part, Progress, Record, part_row
 from gateway.journal.reporting import parts_of
 from gateway.journal.transaction import Transaction, count
 from gateway.message import Answer, QueueState, Submitted, Trigger
@@ -40,6 +40,19 @@ def record_parts(tx: Transaction, answer: Answer, carrier: str, outcome: Submitt
         for message_id in outcome.message_ids
         if message_id  # ESME_ROK with an empty message_id happens
     ]
+
+
+def part_of(tx: Transaction, row: int, carrier: str, message_id: str, total: int, at: float) -> Part:
+    """Return what is recorded of a copy of a part; else record the id that a receipt gives it, where it gives one."""
+    tx.flush()
+    known = tx.one(f"SELECT {PART_COLUMNS} FROM part WHERE row = ?", (row,))  # noqa: S608 - our own columns
+    if known is not None:
+        return Part(*known)  # type: ignore[arg-type] # in the order of PART_COLUMNS
+    if not message_id:
+        return Part(row, "", total, at, None, 1, 0)
+    part = tx.add_part(row, carrier, message_id, total, at)
+    tx.flush()  # the next receipt may look for it
+    return part
 
 
 def _advance(record: Record, answer: Answer) -> None:

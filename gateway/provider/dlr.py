@@ -1,7 +1,7 @@
 """The provider's DLR table, 0 to 9: what a delivery receipt says, where it says it, and which of two receipts counts.
 
 The manual gives the codes and their meaning but not where in a deliver_sm they travel, so `dlr_code` looks in the `message_state` TLV, then
-for a mnemonic in `stat:`, then for a digit there. `gateway.receipts` calls it with what `gateway.smpp.receipt` found.
+for a mnemonic in `stat:`, then for a digit there. `carriers.smpp_inbound` calls it with what `gateway.smpp.receipt` found.
 
 The table is for SMPP receipts only: the same numbers mean other things in the HTTP call-backs.
 

@@ -106,7 +106,7 @@ class Paper:
 
     def answer(self, message: Message, outcome: Outcome, latency: float | None = None) -> None:
         self.unanswered -= 1
-        self._answers.put_nowait([Answer(message.row, message.attempt, outcome, NOW, latency)])
+        self._answers.put_nowait([Answer(message.row, message.attempt, outcome, NOW, latency, message.part, message.parts)])
         self._changed.set()
 
     def answer_cancel(self, order: CancelOrder, outcome: Cancelled | CancelFailed) -> None:
@@ -252,6 +252,20 @@ async def test_a_message_that_settings_no_longer_admit_is_refused_and_told(bench
     await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
     (event,) = await bench.events()
     assert (event["type"], event["id"], event["reason"], event["carrier"], event["final"]) == ("rejected", "a", "no_route", "smpp", True)
+
+
+async def test_a_part_that_settings_no_longer_admit_is_refused_as_that_part(bench: Bench) -> None:
+    bench.start()
+    await bench.queue("a", parts_by={"smpp": 2}, in_doubt="resubmit")
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.answer(bench.smpp.submitted[0], InDoubt("no response"))
+    await bench.sends(bench.smpp, "a", "a")
+    bench.smpp.refuses.add("a")
+    bench.smpp.answer(bench.smpp.submitted[1], Submitted(("1",)))
+    await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
+    event = (await bench.events())[-1]
+    assert (event["type"], event["final"]) == ("rejected", True)
+    assert event["detail"] == f"part 2 of 2: {REFUSED.detail}; part 1 was sent"
 
 
 async def test_what_has_expired_is_told_and_never_submitted(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""What the README shows works as it stands, but for the ports."""
+"""What the README and docs/start.md show works as it stands, but for the ports."""
 
 import asyncio
 import re
@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 from tests.e2e.conftest import MakeStack
+from tests.support.stack import Process
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+START = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
 
 
 def block(language: str, having: str) -> str:
@@ -28,6 +31,24 @@ async def test_the_python_example_sends_a_message_and_hears_its_end(stack: MakeS
     code = block("python", "aiomqtt").replace('Client("127.0.0.1"', f'Client("127.0.0.1", {run.broker.port}')
     lines = (await output_of(sys.executable, "-c", code)).splitlines()
     assert lines == ["accepted None False", "receipt delivered True"]
+
+
+async def test_the_first_five_minutes_end_in_a_delivered_message(stack: MakeStack) -> None:
+    run = await stack(start=False)
+    run.sandbox = Process(run.folder / "sandbox.log", "sandbox", "--port", str(run.smpp_port))
+    await run.start_broker()
+    await run.start_sandbox()
+    ((settings,), (send,)) = (re.findall(pattern, START, re.DOTALL) for pattern in (r"<<'END'\n(.*?)END\n", r"\nmensageiro (send [^\n]*)"))
+    config = run.folder / "gateway.toml"
+    config.write_text(
+        settings.replace('"state"', f'"{run.state_dir}"').replace("[carriers.smpp]", f"[carriers.smpp]\nport = {run.smpp_port}")
+        + f'[broker]\nurl = "mqtt://127.0.0.1:{run.broker.port}"\n[admin]\nlisten = "127.0.0.1:{run.admin_port}"\n'
+    )
+    await run.start_gateway()
+    await run.ready()
+    words = [str(config) if word == config.name else word for word in shlex.split(send)]
+    told = [line.split()[1:] for line in (await output_of(sys.executable, "-m", "gateway", *words)).splitlines()]
+    assert told == [["accepted", "smpp"], ["receipt", "delivered", "(final)"]]
 
 
 async def test_the_shell_example_sends_a_message(stack: MakeStack) -> None:

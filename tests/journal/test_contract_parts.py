@@ -246,6 +246,14 @@ async def test_a_carrier_that_cannot_carry_it_after_all_leaves_it_to_the_next_on
     assert (event["type"], event["reason"], event["carrier"]) == ("rejected", "no_route", "http")
 
 
+async def test_a_cancel_that_came_meanwhile_ends_what_a_carrier_cannot_carry(bench: Any) -> None:
+    await bench.queue("a")
+    (message,) = await bench.claim()
+    await bench.journal.append([Cancel(source="shop", id="a", received_at=bench.now)])
+    await bench.answer(message, Rejected(Reason.NO_ROUTE, "this account may not"))
+    assert await bench.types() == ["cancelled"]
+
+
 async def test_what_was_several_parts_by_one_carrier_may_be_one_by_another(bench: Any) -> None:
     await bench.queue("a", parts=3)
     await bench.send_part(Deferred("no bind", Scope.CARRIER), 3)

@@ -1,12 +1,17 @@
-"""Random walks over all operations, with crashes, and the promise at the end: every message ends in exactly one final event."""
+"""Random walks over all operations, with two carriers and crashes, and the promise: every message ends in exactly one final event.
+
+Meanwhile nothing is handed to a carrier again that one took, nothing that may be under way to a second carrier, and no second copy without
+saying so; what is told as accepted or delivered has left in all its parts.
+"""
 
 import json
 import random
 import shutil
 import sqlite3
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -36,8 +41,24 @@ from gateway.message import (
 from gateway.text.inbound import Coding
 
 POLICIES = Policies(
-    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, reply_timeout=60.0, fragment_limit=8
-)
+    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, reply_timeout=60.0, fragment_limit=8,
+    surrogates=frozenset({"http"}),
+)  # fmt: skip
+
+
+class Sending(NamedTuple):
+    """One part of a message, as a carrier was given it."""
+
+    carrier: str
+    message: Message
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.message.row, self.message.attempt
+
+    @property
+    def part(self) -> tuple[int, int]:
+        return self.message.row, self.message.part
 
 
 class Walk:
@@ -52,14 +73,16 @@ class Walk:
         self.sessions = 0
         self.unanswered: list[Reply] = []
         self.words: set[str] = set()
-        self.claimed: list[Message] = []
+        self.sent: list[Sending] = []
+        self.verdicts: dict[tuple[int, int], Outcome] = {}  # what a carrier said of an attempt in the end, if it said anything
         self.message_ids = ["stray"]
         self.events: dict[str, dict[str, Any]] = {}
         self.path = folder / "0.db"
         self.journal: SqliteJournal
 
     async def open(self) -> None:
-        self.journal = SqliteJournal(self.path, POLICIES, commit_interval=0.0, clock=lambda: self.now)
+        policies = replace(POLICIES, in_doubt=self.random.choice(("hold", "resubmit")))
+        self.journal = SqliteJournal(self.path, policies, commit_interval=0.0, clock=lambda: self.now)
         await self.journal.open()
         await self.journal.recover(self.now)
 
@@ -91,51 +114,79 @@ class Walk:
         dice = random.Random(number)
         return Message(
             source="", id=str(number), to=f"1198765{number % 7:04d}", text=f"the text of message {number}", digest=str(number).encode(),
-            received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)), routes=dice.choice((("smpp",), ("smpp", "http"))),
+            received_at=self.now, expires_at=self.now + dice.choice((20, 100, 400)),
+            routes=dice.choice((("smpp",), ("http",), ("smpp", "http"), ("http", "smpp"))),
             schedule_at=dice.choice((None, None, self.now + 15)), priority=dice.randint(0, 3), receipt=dice.random() < 0.8,
             in_doubt=dice.choice((None, "hold", "resubmit")), parts_by=dice.choice(({}, {}, {"smpp": 2}, {"smpp": 3})),
             response_topic=dice.choice((None, "answer/here")),
         )  # fmt: skip
 
     async def claim(self) -> None:
-        self.claimed += await self.journal.claim("smpp", await self.journal.routes(), self.random.randint(1, 6), self.now)
+        carrier = self.random.choice(("smpp", "smpp", "http"))
+        routes = [route for route in await self.journal.routes() if carrier in route]
+        for message in await self.journal.claim(carrier, routes, self.random.randint(1, 6), self.now):
+            self.check_claim(Sending(carrier, message))
+
+    def check_claim(self, sending: Sending) -> None:
+        carrier, message = sending
+        before = [each for each in self.sent if each.message.row == message.row and not self.refused(each)]
+        assert {each.carrier for each in before} <= {carrier}, ("a second carrier", before, sending)
+        copies = [each for each in before if each.part == sending.part]
+        assert not any(isinstance(self.verdicts.get(each.key), Submitted) for each in copies), ("taken before", copies, sending)
+        assert not copies or message.possible_duplicate, ("a silent copy", copies, sending)
+        assert message.parts == self.parts(message.id, carrier)
+        self.sent.append(sending)
+
+    def refused(self, sending: Sending) -> bool:
+        return isinstance(self.verdicts.get(sending.key), Rejected | Deferred)
+
+    def parts(self, id: str, carrier: str) -> int:
+        return self.message(int(id)).parts_by.get(carrier, 1)
 
     async def settle(self) -> None:
-        if not self.claimed:
+        if not self.sent:
             return
-        chosen = self.random.choices(self.claimed, k=3)  # answers repeat, and come late
-        await self.journal.settle([self.settlement(message) for message in chosen], self.now)
+        chosen = self.random.choices(self.sent[-60:], k=3)  # answers repeat, and come late
+        await self.journal.settle([self.settlement(sending) for sending in chosen], self.now)
 
-    def settlement(self, message: Message) -> Settlement:
-        outcome = self.outcome(message)
+    def settlement(self, sending: Sending, outcome: Outcome | None = None) -> Settlement:
+        carrier, message = sending
+        outcome = outcome or self.outcome(sending)
         retry_at = self.now + 10 if self.random.random() < 0.5 else None
         answer = Answer(message.row, message.attempt, outcome, self.now, part=message.part, parts=message.parts)
-        return Settlement(answer, "smpp", retry_at, counts=True)
+        return Settlement(answer, carrier, retry_at, counts=True)
 
-    def outcome(self, message: Message) -> Outcome:
+    def outcome(self, sending: Sending) -> Outcome:
+        """Choose what is answered: nothing, and then, or at once, one thing."""
+        message = sending.message
+        if sending.key in self.verdicts or self.random.random() < 0.25:
+            return self.verdicts.get(sending.key, InDoubt("no response"))
         ids = (f"{message.row:x}.{message.attempt}.{message.part}",)
         self.message_ids += ids
         outcomes: list[Outcome] = [
-            Submitted(ids), Submitted(ids), InDoubt("no response"), Rejected(Reason.REFUSED_BY_PROVIDER, "no"),
-            Deferred("busy", Scope.MESSAGE),
+            Submitted(ids), Submitted(ids), Submitted(ids), Rejected(Reason.REFUSED_BY_PROVIDER, "no"), Rejected(Reason.NO_ROUTE, "no"),
+            Deferred("busy", Scope.MESSAGE), Deferred("throttled", Scope.CARRIER),
         ]  # fmt: skip
-        return self.random.choice(outcomes)
+        self.verdicts[sending.key] = self.random.choice(outcomes)
+        return self.verdicts[sending.key]
 
     async def receive(self) -> None:
         receipts = []
         for _ in range(3):
             code = self.random.choice((0, 1, 2, 2, 5, 6, 7, None))
             number = self.random.randint(1, self.number + 1)
+            last = self.random.choice(self.sent[-5:]).message if self.sent else None
             receipts.append(
                 Receipt(
-                    carrier="smpp",
+                    carrier=self.random.choice(("smpp", "smpp", "http", "")),
                     message_id=self.random.choice(self.message_ids[-40:]),
                     code=code,
                     final=code in (2, 5, 7),
                     to=f"551198765{number % 7:04d}",
                     text=f"the text of message {number}"[:20],
                     received_at=self.now,
-                    reference=self.random.choice((None, None, self.claimed[-1].reference if self.claimed else 1)),
+                    reference=self.random.choice((None, None, last.reference if last else 1)),
+                    surrogate=self.random.choice((None, last.surrogate if last else 1)),
                 )
             )
         await self.journal.match(receipts, self.now, 5.0)
@@ -169,9 +220,10 @@ class Walk:
         await self.journal.tick(self.now, expire=self.random.random() < 0.9)
 
     async def cancel(self) -> None:
-        orders = await self.journal.cancels("smpp", 5, self.now)
+        carrier = self.random.choice(("smpp", "http"))
+        orders = await self.journal.cancels(carrier, 5, self.now)
         answers = [CancelAnswer(order.row, self.random.choice((Cancelled(), CancelFailed("refused"))), self.now) for order in orders]
-        await self.journal.settle_cancels(answers, "smpp", self.now)
+        await self.journal.settle_cancels(answers, carrier, self.now)
 
     async def operate(self) -> None:
         some = Selection(ids=(str(self.random.randint(1, self.number + 1)),))
@@ -185,7 +237,20 @@ class Walk:
         for row in rows:
             event = json.loads(row.payload)
             assert self.events.setdefault(event["event_id"], event) == event, "an event was told in two ways"
+            self.check_event(event)
         await self.journal.published([row.row for row in rows if self.random.random() < 0.9])
+
+    def check_event(self, event: dict[str, Any]) -> None:
+        """What is told to have been taken or delivered has left, in all its parts."""
+        if event["type"] != "accepted" and event.get("state") != "delivered":
+            return
+        sent = [each for each in self.sent if each.message.id == event["id"] and each.carrier == event["carrier"]]
+        total = self.parts(event["id"], event["carrier"])
+        assert event["parts"] == total, event
+        if event["type"] == "accepted" or event["final"]:
+            assert {each.message.part for each in sent} == set(range(1, total + 1)), (event, sent)
+        if event["type"] == "accepted" and not event["possible_duplicate"]:
+            assert sum(not self.refused(each) for each in sent) <= total, (event, sent)
 
     async def step(self) -> None:
         weights = {
@@ -198,9 +263,8 @@ class Walk:
         """Let time pass until everything has ended."""
         await self.journal.release(Selection(state="held"))
         await self.journal.recover(self.now)
-        for message in self.claimed:
-            answer = Answer(message.row, message.attempt, InDoubt("gone"), self.now, part=message.part, parts=message.parts)
-            await self.journal.settle([Settlement(answer, "smpp")], self.now)
+        for sending in self.sent:
+            await self.journal.settle([self.settlement(sending, InDoubt("gone"))], self.now)
         for _ in range(8):
             self.now += 300
             await self.journal.tick(self.now)
