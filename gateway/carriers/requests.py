@@ -179,8 +179,7 @@ class RequestCarrier:
         return [True] * len(tokens)
 
     def _stalled(self, now: float) -> bool:
-        patience = STALL * self._patience
-        return bool(self._under_way) and now - max(self._under_way[0], self._heard) > patience
+        return bool(self._under_way) and now - max(self._under_way[0], self._heard) > STALL
 
     def _helping(self, now: float) -> float:
         """Return how many messages are worth a request under load."""
