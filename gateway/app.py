@@ -32,9 +32,10 @@ from gateway.carriers.callback_guard import Guard
 from gateway.carriers.callback_inbound import CallbackReader
 from gateway.carriers.http import HttpWire
 from gateway.carriers.request_metrics import RequestMetrics
-from gateway.carriers.requests import RequestCarrier, Wire
+from gateway.carriers.requests import RequestCarrier
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_metrics import SmppMetrics
+from gateway.carriers.wire import Wire
 from gateway.config import Config, ConfigError, Http, Smpp, Webservice
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher

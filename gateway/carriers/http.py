@@ -20,8 +20,8 @@ from gateway.carriers.base import Prepared
 from gateway.carriers.gathering import Fit, gather
 from gateway.carriers.http_client import OK, Exchange, Fetched, fetch, open_session
 from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
-from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
+from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
 from gateway.config import Http
 from gateway.message import CancelFailed, CancelOutcome, InDoubt, Kind, Message, Reason, Rejected
 from gateway.provider.answers import (

@@ -1,6 +1,6 @@
 """A carrier without a session: each request takes messages along, and its answer settles them. The HTTP API and the web service are such.
 
-`RequestCarrier` is the machinery, a `Wire` the way: how a message is put, how messages are gathered into requests, what an answer says.
+`RequestCarrier` is the machinery; `wire.Wire` is the way: how a message is put, how messages are gathered, what an answer says.
 Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outcomes), `suspension` (how the carrier stands), `throttle`.
 
 - Credit is what free requests and the rate admit: nothing while suspended or down, one message at a time until the account is proven. Under
@@ -21,8 +21,7 @@ Known limit: requests go side by side, so two messages to one number may arrive 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -30,11 +29,11 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gateway.carriers.base import Arrival, CarrierState, Prepared
-from gateway.carriers.http_client import NeverWritten, Unanswered
 from gateway.carriers.mailbox import Mailbox
 from gateway.carriers.suspension import Purses, Standing
 from gateway.carriers.throttle import AdaptiveRate
 from gateway.carriers.verdicts import Effect, Verdict
+from gateway.carriers.wire import Load, Purse, Wire
 from gateway.message import (
     Answer,
     CancelAnswer,
@@ -44,7 +43,6 @@ from gateway.message import (
     CancelOutcome,
     Deferred,
     InDoubt,
-    Kind,
     Message,
     Outcome,
     Rejected,
@@ -63,75 +61,6 @@ CREDITS_SOON = 60.0  # the same, while some kind has none
 
 NEVER_SENT = Deferred("the carrier stopped sending before its turn", Scope.CARRIER)
 STOPPED = InDoubt("stopped before the answer")
-
-
-class Purse(NamedTuple):
-    """Which credits a message is paid from."""
-
-    kind: Kind
-    cost_centre: int  # 0 = none named
-
-
-class Load(msgspec.Struct, frozen=True, gc=False):
-    """A message on its way: what the journal knows it by, who pays, and how it goes: `prepared.parts` is one, the wire's own."""
-
-    row: int
-    attempt: int
-    purse: Purse
-    prepared: Prepared
-
-
-class Probe(NamedTuple):
-    """What a call that sends nothing found out."""
-
-    effect: Effect  # ANSWERED, REFUSED, SILENT or UNREACHABLE
-    detail: str = ""
-
-
-class Wire(Protocol):
-    """One way of sending by requests."""
-
-    @property
-    def batch(self) -> int:
-        """How many messages a request may take at most."""
-        ...
-
-    @property
-    def default_cost_centre(self) -> int:
-        """What a message is paid by that names none; 0 = none."""
-        ...
-
-    def prepare(self, message: Message) -> Prepared | Rejected:
-        """Say how a message would go, or why it cannot. Pure."""
-        ...
-
-    def plan(self, loads: Sequence[Load]) -> list[tuple[Load, ...]]:
-        """Gather messages into requests, in their order. Pure."""
-        ...
-
-    def connect(self, connections: int) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """Open what requests go over."""
-        ...
-
-    async def submit(self, session: aiohttp.ClientSession, loads: Sequence[Load]) -> Sequence[Verdict]:
-        """Make one request of these messages, and tell what became of each."""
-        ...
-
-    async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
-        """Ask to cancel, in as many requests as it takes."""
-        ...
-
-    async def probe(self, session: aiohttp.ClientSession) -> Probe:
-        """Find out whether the provider can be reached, without sending anything."""
-        ...
-
-    async def credits(self, session: aiohttp.ClientSession) -> Sequence[CreditRow] | None:
-        """Ask what is left; None = not told."""
-        ...
-
-    def pays(self, rows: Sequence[CreditRow], purse: Purse) -> bool:
-        """Tell whether these credits pay for such messages. Pure."""
-        ...
 
 
 class RequestObserver(Protocol):
@@ -250,8 +179,7 @@ class RequestCarrier:
         return [True] * len(tokens)
 
     def _stalled(self, now: float) -> bool:
-        patience = STALL * self._patience
-        return bool(self._under_way) and now - max(self._under_way[0], self._heard) > patience
+        return bool(self._under_way) and now - max(self._under_way[0], self._heard) > STALL
 
     def _helping(self, now: float) -> float:
         """Return how many messages are worth a request under load."""
@@ -500,10 +428,3 @@ def _joined(outcomes: Sequence[CancelOutcome | None]) -> CancelOutcome:
     """An order is cancelled when each of its ids is; else the first failure says why."""
     failures = [outcome or CancelFailed("unknown") for outcome in outcomes if not isinstance(outcome, Cancelled)]
     return failures[0] if failures else Cancelled()
-
-
-def verdict_without_answer(exchange: NeverWritten | Unanswered) -> Verdict:
-    """Tell what was never written from what nobody knows about."""
-    if isinstance(exchange, NeverWritten):
-        return Verdict(Deferred(exchange.detail, Scope.CARRIER), Effect.UNREACHABLE)
-    return Verdict(InDoubt(exchange.detail), Effect.SILENT)

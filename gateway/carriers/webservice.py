@@ -28,8 +28,8 @@ from gateway.carriers.base import Prepared
 from gateway.carriers.gathering import Fit, gather
 from gateway.carriers.http_client import OK, Fetched, NeverWritten, Unanswered, open_session, post
 from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
-from gateway.carriers.requests import Load, Probe, Purse, verdict_without_answer
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
+from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
 from gateway.config import Webservice
 from gateway.message import CancelFailed, CancelOutcome, Deferred, InDoubt, Message, Reason, Rejected, Scope
 from gateway.provider import webservice as provider

@@ -9,7 +9,8 @@ import structlog
 from structlog.testing import LogCapture
 
 from gateway.carriers.base import CarrierState, Prepared
-from gateway.carriers.requests import RequestCarrier, Wire
+from gateway.carriers.requests import RequestCarrier
+from gateway.carriers.wire import Wire
 from gateway.message import Answer, CancelAnswer, Message, Outcome
 from gateway.provider.answers import CreditRow
 from tests.carriers.rawhttp import RawServer, Reply, Request

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, STALL, Load, Purse
+from gateway.carriers.requests import CONNECTIONS, STALL
 from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
 from gateway.message import (
     Answer,
@@ -462,7 +463,7 @@ async def test_requests_go_side_by_side_and_credit_ends_where_they_do(server: Ra
 
 async def test_a_provider_that_hangs_takes_along_what_is_under_way_and_no_more(server: RawServer, start: Start) -> None:
     now = [1000.0]
-    rig = start({"monotonic": lambda: now[0], "patience": 1.0}, timeout=1.0, batch=1)
+    rig = start({"monotonic": lambda: now[0]}, timeout=1.0, batch=1)
     await rig.prove()
     server.answer = lambda _: HANG
     await rig.send(*batch(2))
