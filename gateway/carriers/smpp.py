@@ -15,9 +15,10 @@ an answer back to its message, acknowledgement, cancel, the carrier's state, and
 - A deliver_sm is answered when the stage says that it is committed. Beyond MAX_UNACKNOWLEDGED of them a session is not read any more.
 - cancel_sm goes out for each message_id, never for an empty one; it does not count against window and rate.
 
-No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
 - Of a message of several parts one is submitted at a time: the journal hands the next one out when the one before it was taken. All go
   over the session of the first, as long as it lives: where that has no room a part waits here, and comes back Deferred if it ends.
+
+No task, no log line and no await a message. Counts of PDUs, windows and rate go to the observer once in HOUSEKEEPING seconds.
 
 Known limit: query_sm is not used.
 """
@@ -290,6 +291,12 @@ class SmppCarrier:
             if outcome is not None:
                 self._give_back(message, prepared, outcome)
 
+    def _send_all_waiting(self) -> None:
+        """Write what waits for sessions that tell nothing when their peer reads again."""
+        for connection in self._waiting:
+            self._send_waiting(connection)
+        self._outcomes.wake()
+
     def _abandon(self, connection: Connection) -> None:
         """Give back the parts that waited for a session that has ended; the next ones go over others."""
         for message, prepared in self._waiting.pop(connection, _NOTHING):
@@ -511,6 +518,7 @@ class SmppCarrier:
             await asyncio.sleep(HOUSEKEEPING)
             self._observe()
             self._announce()
+            self._send_all_waiting()
             self._freed.set()
             disagreements = self._reader.disagreements
             if disagreements > 2 * self._disagreements_told:

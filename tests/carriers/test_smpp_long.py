@@ -174,6 +174,21 @@ async def test_a_part_waits_for_room_in_its_session(smsc: Smsc, start: Start) ->
     assert smsc.submits[3][0] is home
 
 
+async def test_a_part_waits_until_its_session_can_be_written_again_though_nothing_comes_from_it(smsc: Smsc, start: Start) -> None:
+    rig = start(binds=2)
+    await rig.ready(2)
+    rig.submit(long_message(1, 1))
+    await rig.answers(1)
+    home = rig.carrier._homes[1].stream
+    home.pause_writing()  # as the loop does while the peer does not read
+    rig.submit(long_message(1, 2))
+    assert len(smsc.submits) == 1
+    home.resume_writing()
+    (answer,) = await rig.answers(1)
+    assert isinstance(answer, Answer)
+    assert (answer.part, len({id(stream) for stream, _ in smsc.submits})) == (2, 1)
+
+
 async def test_a_part_that_waits_for_a_session_that_ends_comes_back_unwritten(smsc: Smsc, start: Start) -> None:
     rig = start(binds=2, window=1)
     await rig.ready(2)
