@@ -287,7 +287,7 @@ async def test_a_reply_that_comes_again_since_its_answer_was_lost_says_so(bench:
 async def test_a_call_back_for_a_message_that_was_deleted_finds_nothing_though_a_reply_was_looking_at_it(new_bench: Any) -> None:
     bench = await new_bench(surrogates=frozenset({"http"}), retention=DAY)
     message = await by_http(bench, Submitted((MD5,)))
-    await call_back(bench, MD5)
+    await call_back(bench, MD5, 7)
     await bench.journal.match(
         [Reply(carrier="smpp", sender="11987650000", to=None, text="oi", encoding="", received_at=bench.now)], bench.now, 5.0
     )
