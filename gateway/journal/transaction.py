@@ -331,8 +331,10 @@ class Transaction:
 
     def reroute(self, record: Record, names: tuple[str, ...]) -> None:
         """Pin a message to a route."""
-        record.route = self.route(names)
-        self.run("UPDATE message SET route = ? WHERE row = ?", (record.route, record.row))
+        route = self.route(names)
+        if route != record.route:
+            record.route = route
+            self.run("UPDATE message SET route = ? WHERE row = ?", (route, record.row))
 
     def learn(self, carrier: str, match: Match) -> None:
         """Count the rule by which a receipt of a carrier found its message."""
