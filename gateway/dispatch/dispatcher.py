@@ -212,9 +212,10 @@ class Dispatcher:
 
 
 def _prepare(carrier: Carrier, message: Message) -> Prepared | Rejected:
-    """Prepare a message, or refuse one of which parts have left that the others would not fit any more."""
+    """Prepare a message, or refuse one of which something has left, or may have, that the rest would not fit any more."""
     prepared = carrier.prepare(message)
-    if message.part > 1 and isinstance(prepared, Prepared) and not _is_planned(message, prepared):
+    left = message.part > 1 or message.possible_duplicate
+    if left and isinstance(prepared, Prepared) and not _is_planned(message, prepared):
         return Rejected(Reason.INCOMPLETE, "the settings were changed while parts of it were sent")
     return prepared
 

@@ -50,7 +50,7 @@ def replan(tx: Transaction, carrier: str, plans: Sequence[Plan], now: float) -> 
     messages: list[Message] = []
     for plan in plans:
         record = tx.record(plan.row)
-        assert record is not None and not record.begun  # noqa: PT018 - it was claimed, and its first part is still to be sent
+        assert record is not None and not record.begun and not record.possible_duplicate  # noqa: PT018 - nothing of it has left
         _note_parts(tx, record, carrier, plan)
         _plan(tx, record, carrier, now)
         tx.save(record)

@@ -290,6 +290,20 @@ async def test_what_is_cut_otherwise_than_planned_is_on_disk_before_it_leaves(
     assert bench.smpp.submitted[0].concatenation == bench.smpp.submitted[1].concatenation is not None
 
 
+async def test_a_second_copy_that_would_not_be_like_the_first_is_not_sent(bench: Bench) -> None:
+    bench.start()
+    await bench.queue("a", parts_by={"smpp": 2}, in_doubt="resubmit")
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.way = (1, 0)
+    bench.smpp.answer(bench.smpp.submitted[0], InDoubt("no response"))
+    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "resubmitted")._value.get() == 1.0)
+    async with asyncio.timeout(DEADLINE):
+        while await bench.state() != "in_doubt":
+            await bench.look()
+    (shown,) = await bench.journal.show(None, "a")
+    assert (shown["attempt"], bench.smpp.ids) == (2, ["a"])
+
+
 async def test_what_was_to_be_several_parts_may_become_one(bench: Bench) -> None:
     bench.smpp.way = (1, 0)
     await bench.queue("a", parts_by={"smpp": 2}, cuts_by={"smpp": 4})
