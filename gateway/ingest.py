@@ -14,7 +14,7 @@ import structlog
 
 from gateway.broker import envelope, topics
 from gateway.broker.base import Broker, Inbound
-from gateway.carriers.base import Carrier
+from gateway.carriers.base import Carrier, Prepared
 from gateway.journal.base import Bells, Journal
 from gateway.message import Cancel, Message, Reason, Refusal, Rejected
 from gateway.metrics import Metrics
@@ -122,8 +122,9 @@ class Reader:
             correlation=publish.correlation,
         )
         prepared = self._eligible(message, submit.routes or self._rules.routes)
-        several = {name: parts for name, parts in prepared.items() if parts > 1}
-        return msgspec.structs.replace(message, routes=tuple(prepared), parts_by=several)
+        several = {name: way for name, way in prepared.items() if len(way.parts) > 1}
+        parts_by, cuts_by = {name: len(way.parts) for name, way in several.items()}, {name: way.cut for name, way in several.items()}
+        return msgspec.structs.replace(message, routes=tuple(prepared), parts_by=parts_by, cuts_by=cuts_by)
 
     def _times(self, submit: envelope.Submit, expiry: int | None, now: float) -> tuple[float | None, float]:
         """Say when it is due and when it expires: durations count from the later of receipt and schedule."""
@@ -148,9 +149,9 @@ class Reader:
             raise _RefusedError(Reason.RESPONSE_TOPIC, f"Response Topic {fault}")
         return publish.response_topic
 
-    def _eligible(self, message: Message, wanted: Sequence[str]) -> dict[str, int]:
-        """Find the carriers that can carry it, in order of preference, and how many parts each makes of it."""
-        eligible: dict[str, int] = {}
+    def _eligible(self, message: Message, wanted: Sequence[str]) -> dict[str, Prepared]:
+        """Find the carriers that can carry it, in order of preference, and how each would."""
+        eligible: dict[str, Prepared] = {}
         refusals: list[Rejected] = []
         for name in dict.fromkeys(wanted):
             if name not in self._carriers:
@@ -159,7 +160,7 @@ class Reader:
             if isinstance(prepared, Rejected):
                 refusals.append(prepared)
             else:
-                eligible[name] = len(prepared.parts)
+                eligible[name] = prepared
         if not eligible:
             raise _why(refusals)
         return eligible

@@ -187,6 +187,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     normalise: bool = False
     metadata: dict[str, str] = {}
     parts_by: dict[str, int] = {}  # how many parts those carriers make of it that need more than one
+    cuts_by: dict[str, int] = {}  # and how they cut it
     response_topic: str | None = None
     correlation: bytes | None = None
     # Filled in by a claim.
@@ -196,6 +197,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     possible_duplicate: bool = False  # an earlier copy is in doubt
     part: int = 1  # the one to send now: each part is an attempt of its own
     parts: int = 1  # that the claiming carrier makes of it
+    cut: int = 0  # how it is to be cut; 0 = into one part, or not known
     concatenation: int | None = None  # 16-bit reference that joins the parts at the phone
 
     @property

@@ -28,6 +28,7 @@ class Prepared:
     parts: tuple[object, ...]  # the carrier's own; `submit` sends the one that `Message.part` names
     encoding: str
     replaced: dict[str, str] = field(default_factory=dict)  # what transliteration replaced
+    cut: int = 0  # tells one way of making these parts from any other: parts made in two ways are no message
 
 
 @dataclass(frozen=True, slots=True)

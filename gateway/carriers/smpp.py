@@ -280,6 +280,12 @@ class SmppCarrier:
             if outcome is not None:
                 self._give_back([(message, prepared)], outcome)
 
+    def _send_all_waiting(self) -> None:
+        """Write what waits for sessions that tell nothing when their peer reads again."""
+        for connection in self._homes.awaited:
+            self._send_waiting(connection)
+        self._outcomes.wake()
+
     def _give_back(self, items: Iterable[tuple[Message, Prepared]], outcome: Outcome) -> None:
         now = self._clock()
         for message, prepared in items:
@@ -497,6 +503,7 @@ class SmppCarrier:
             await asyncio.sleep(HOUSEKEEPING)
             self._observe()
             self._announce()
+            self._send_all_waiting()
             self._freed.set()
             disagreements = self._reader.disagreements
             if disagreements > 2 * self._disagreements_told:

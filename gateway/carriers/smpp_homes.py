@@ -45,6 +45,11 @@ class Homes:
         """Let a part wait for room in its home."""
         self._waiting.setdefault(connection, deque()).append(item)
 
+    @property
+    def awaited(self) -> list[Connection]:
+        """List the sessions that parts wait for."""
+        return [connection for connection, waiting in self._waiting.items() if waiting]
+
     def ready(self, connection: Connection) -> Iterator[Item]:
         """Take what waits for a session, as long as it has room."""
         waiting = self._waiting.get(connection)

@@ -19,6 +19,7 @@ Decisions:
 import math
 from functools import lru_cache
 from typing import NamedTuple
+from zlib import crc32
 
 from gateway.carriers.base import Prepared
 from gateway.config import Smpp
@@ -84,15 +85,19 @@ class SubmitBuilder:
             return Rejected(Reason.TEXT_TOO_LONG, f"text: {error}")
         except NotEncodableError as error:
             return Rejected(Reason.NOT_ENCODABLE, f"text: {error}")
-        if message.part > 1 and len(text.parts) != message.parts:
-            return Rejected(Reason.INCOMPLETE, "the settings were changed while parts of it were sent")
         destination, total = self._prefix + message.to, len(text.parts)
         whole = text.segments > total
         parts = tuple(
             Part(sender, destination, text.data_coding, part.octets, text.elements, number, total, whole)
             for number, part in enumerate(text.parts, 1)
         )
-        return Prepared(parts, text.encoding.value, text.replaced)
+        return Prepared(parts, text.encoding.value, text.replaced, self._cut(parts) if total > 1 else 0)
+
+    def _cut(self, parts: tuple[Part, ...]) -> int:
+        """Digest what makes parts fit each other: how they are joined, the sender, the octets."""
+        first = parts[0]
+        joined = repr((self._wide, self._sar, first.sender, first.data_coding, first.elements)).encode()
+        return crc32(b"\0".join([joined, *(part.octets for part in parts)]))
 
     def submit_sm(self, message: Message, part: Part, now: float) -> SubmitSm:
         """Build the PDU; `now` is wall time. SMPP 3.4 s4.4.1"""

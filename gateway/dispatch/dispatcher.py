@@ -15,8 +15,8 @@ import structlog
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
 from gateway.dispatch.routing import Health, Route, chosen, probing, routes_of, subsets
-from gateway.journal.base import Bells, Journal, Report, Settlement
-from gateway.message import Answer, CancelAnswer, Message, Rejected
+from gateway.journal.base import Bells, Journal, Plan, Report, Settlement
+from gateway.message import Answer, CancelAnswer, Message, Reason, Rejected
 from gateway.metrics import Metrics
 
 CLAIM_LIMIT = 500  # messages a claim: of each its next part
@@ -117,14 +117,19 @@ class Dispatcher:
 
     async def _submit(self, carrier: Carrier, claimed: Sequence[Message]) -> None:
         batch: list[tuple[Message, Prepared]] = []
+        changed: list[tuple[Message, Prepared]] = []
         refused: list[Answer] = []
         for message in claimed:
             self._in_flight[message.row, message.attempt] = message
-            prepared = carrier.prepare(message)
+            prepared = _prepare(carrier, message)
             if isinstance(prepared, Rejected):  # settings have changed since it was taken
                 refused.append(Answer(message.row, message.attempt, prepared, self._clock(), part=message.part, parts=message.parts))
-            else:
+            elif _is_planned(message, prepared):
                 batch.append((message, prepared))
+            else:
+                changed.append((message, prepared))
+        if changed:
+            batch += await self._replan(carrier, changed)
         carrier.submit(batch)
         now = self._clock()
         latency = self._metrics.submit_latency.labels(carrier.name)
@@ -132,6 +137,14 @@ class Dispatcher:
             latency.observe(max(0.0, now - max(message.received_at, message.schedule_at or 0.0)))
         if refused:
             await self._reports.put(self._put(refused, carrier.name))
+
+    async def _replan(self, carrier: Carrier, changed: Sequence[tuple[Message, Prepared]]) -> list[tuple[Message, Prepared]]:
+        """Have the journal know how many parts there are now before the first one leaves."""
+        plans = [Plan(message.row, len(prepared.parts), prepared.cut) for message, prepared in changed]
+        messages = await self._journal.replan(carrier.name, plans, self._clock())
+        for message in messages:
+            self._in_flight[message.row, message.attempt] = message
+        return [(message, prepared) for message, (_, prepared) in zip(messages, changed, strict=True)]
 
     def _routes_now(self, name: str) -> list[Route]:
         now = self._monotonic()
@@ -196,6 +209,20 @@ class Dispatcher:
             if carrier.ready_to_cancel:
                 carrier.cancel(await self._journal.cancels(carrier.name, CANCEL_BATCH, self._clock()))
             await asyncio.sleep(IDLE_CHECK)
+
+
+def _prepare(carrier: Carrier, message: Message) -> Prepared | Rejected:
+    """Prepare a message, or refuse one of which something has left, or may have, that the rest would not fit any more."""
+    prepared = carrier.prepare(message)
+    left = message.part > 1 or message.possible_duplicate
+    if left and isinstance(prepared, Prepared) and not _is_planned(message, prepared):
+        return Rejected(Reason.INCOMPLETE, "the settings were changed while parts of it were sent")
+    return prepared
+
+
+def _is_planned(message: Message, prepared: Prepared) -> bool:
+    """Say whether a message makes the parts that the journal knows of: settings may have changed since it came."""
+    return len(prepared.parts) == message.parts and message.cut in (0, prepared.cut)
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

@@ -178,6 +178,7 @@ def _delete_messages(tx: Transaction, before: float) -> None:
     tx.run_many("DELETE FROM event WHERE row BETWEEN ? AND ?", [_span(row, MESSAGE_SHIFT) for row in rows])
     tx.run_many("DELETE FROM part WHERE row BETWEEN ? AND ?", [_span(row, PART_SHIFT) for row in rows])
     tx.run_many("DELETE FROM message WHERE row = ?", [(row,) for row in rows])
+    tx.forget(rows)
     tx.memory.queue[QueueState.DONE] -= len(rows)
 
 

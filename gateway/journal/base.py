@@ -84,6 +84,14 @@ class Settlement(msgspec.Struct, frozen=True):
     counts: bool = False  # whether this deferral counts against max_attempts
 
 
+class Plan(NamedTuple):
+    """How a carrier makes parts of a message, after its settings were changed."""
+
+    row: int
+    parts: int
+    cut: int
+
+
 class OutboxRow(NamedTuple):
     """One event for one topic."""
 
@@ -193,6 +201,10 @@ class Journal(Protocol):
 
         What has expired or was cancelled ends here instead of being claimed.
         """
+        ...
+
+    def replan(self, carrier: str, plans: Sequence[Plan], now: float) -> Awaitable[list[Message]]:
+        """Record that `carrier` makes other parts of messages that it has claimed, and of which nothing has left. Return them so."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> Awaitable[Report]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from gateway.journal.base import Report
+import msgspec
+
+from gateway.journal.base import Plan, Report
 from gateway.journal.doubt import back_to_doubt, has_doubt
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.matching import tail
 from gateway.journal.parking import tell_early
-from gateway.journal.records import Progress, Record
+from gateway.journal.records import Progress, Record, pack, unpack_message
 from gateway.journal.transaction import Transaction, count
 from gateway.message import Message, Reason, Trigger
 
@@ -41,6 +43,28 @@ def claim(tx: Transaction, carrier: str, routes: Sequence[tuple[str, ...]], limi
     tx.run_many(_OPEN, [(message.row, message.attempt, carrier, owner, lease, now, tail(message.to), message.part) for message in messages])
     tx.finish()
     return messages
+
+
+def replan(tx: Transaction, carrier: str, plans: Sequence[Plan], now: float) -> list[Message]:
+    """Take note of other parts than were planned when the messages came: a kill must leave no guess about how many there are."""
+    messages: list[Message] = []
+    for plan in plans:
+        record = tx.record(plan.row)
+        assert record is not None and not record.begun and not record.possible_duplicate  # noqa: PT018 - nothing of it has left
+        _note_parts(tx, record, carrier, plan)
+        _plan(tx, record, carrier, now)
+        tx.save(record)
+        messages.append(record.claimed())
+    tx.finish()
+    return messages
+
+
+def _note_parts(tx: Transaction, record: Record, carrier: str, plan: Plan) -> None:
+    message = unpack_message(record.body)
+    parts_by, cuts_by = message.parts_by | {carrier: plan.parts}, message.cuts_by | {carrier: plan.cut}
+    message = msgspec.structs.replace(message, parts_by=parts_by, cuts_by=cuts_by)
+    record.body, record.decoded, record.parts = pack(message), message, max(parts_by.values())
+    tx.run("UPDATE message SET body = ?, parts = ? WHERE row = ?", (record.body, record.parts, record.row))
 
 
 def routes(tx: Transaction) -> list[tuple[str, ...]]:

@@ -123,6 +123,7 @@ class Record(msgspec.Struct, gc=False):
         if self.progress is not None:
             msgspec.structs.force_setattr(message, "part", self.part)
             msgspec.structs.force_setattr(message, "parts", self.total)
+            msgspec.structs.force_setattr(message, "cut", message.cuts_by.get(self.carrier or "", 0))
             msgspec.structs.force_setattr(message, "concatenation", self.progress.concatenation)
         self.decoded = message
         return message

@@ -1,7 +1,7 @@
 """The settle and recover operations: what a carrier answered, in time, late or not at all.
 
 An answer is of one attempt. The current attempt of an ACTIVE message decides; any other answer is late: it is news of an earlier copy, and
-counts where that copy is in doubt. A repeated answer finds no attempt any more and changes nothing.
+counts where that copy is in doubt, and is of the part whose turn it is. A repeated answer finds no attempt any more and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
 from gateway.journal.doubt import any_doubt, deadline, has_doubt
 from gateway.journal.intake import cancel_waiting
-from gateway.journal.parking import apply_parked, tell_early
+from gateway.journal.parking import apply_parked, must_wait, tell_early
 from gateway.journal.proving import apply_parked_for
 from gateway.journal.records import Record, instant
 from gateway.journal.reporting import parts_of
@@ -209,7 +209,7 @@ def _late_submitted(
         accept(tx, record, settlement.carrier, settlement.answer, outcome, now, report)
         return
     parts = record_parts(tx, settlement.answer, settlement.carrier, outcome)
-    if tx.memory.parked and record.state is not QueueState.ACTIVE and not record.begun:
+    if tx.memory.parked and not must_wait(record):
         apply_parked(tx, record, parts, settlement.carrier, now, report)
 
 

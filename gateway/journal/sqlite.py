@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, privacy, reading, receiving, settling
 from gateway.journal import replies as replying
-from gateway.journal.base import Forgotten, JournalBrokenError, OutboxRow, Place, Report, Selection, Settlement, Stats, Tick
+from gateway.journal.base import Forgotten, JournalBrokenError, OutboxRow, Place, Plan, Report, Selection, Settlement, Stats, Tick
 from gateway.journal.database import Lock, Synchronous, connect, connect_read_only, create, migrate
 from gateway.journal.transaction import Memory, Policies, Transaction
 from gateway.journal.writer import Checkpointer, Observer, SilentObserver, Writer
@@ -121,6 +121,10 @@ class SqliteJournal:
         """Open an attempt by `carrier` for the next part of at most `limit` messages QUEUED on one of `routes`: priority, then arrival."""
         # Nobody would submit what a claim opened after its caller was gone.
         return self._submit(lambda tx: claiming.claim(tx, carrier, routes, limit, now), optional=True)
+
+    def replan(self, carrier: str, plans: Sequence[Plan], now: float) -> Awaitable[list[Message]]:
+        """Record that `carrier` makes other parts of messages that it has claimed, and of which nothing has left. Return them so."""
+        return self._submit(lambda tx: claiming.replan(tx, carrier, plans, now))
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> Awaitable[Report]:
         """Record what carriers answered; for a message_id, apply the receipts that are parked for it."""

@@ -147,6 +147,11 @@ class Transaction:
         """Know a message that was just inserted."""
         self._records[record.row] = record
 
+    def forget(self, rows: Iterable[int]) -> None:
+        """Know nothing more of messages that were deleted."""
+        for row in rows:
+            self._records.pop(row, None)
+
     def record_by_id(self, source: str, id: str) -> Record | None:
         """Return a message by its producer's id."""
         return self._adopt(self.connection.execute(_BY_ID, (source, id)).fetchone())
@@ -212,10 +217,9 @@ class Transaction:
     def finish(self) -> None:
         """End one operation. Live messages stay known, the newest RECORDS_KEPT; what has ended is forgotten."""
         self.flush()
-        known = self._records
-        for row in self._ended:
-            known.pop(row, None)
+        self.forget(self._ended)
         self._ended.clear()
+        known = self._records
         if len(known) > RECORDS_KEPT:
             for row in list(known)[: len(known) // 2]:
                 del known[row]
@@ -327,8 +331,10 @@ class Transaction:
 
     def reroute(self, record: Record, names: tuple[str, ...]) -> None:
         """Pin a message to a route."""
-        record.route = self.route(names)
-        self.run("UPDATE message SET route = ? WHERE row = ?", (record.route, record.row))
+        route = self.route(names)
+        if route != record.route:
+            record.route = route
+            self.run("UPDATE message SET route = ? WHERE row = ?", (route, record.row))
 
     def learn(self, carrier: str, match: Match) -> None:
         """Count the rule by which a receipt of a carrier found its message."""

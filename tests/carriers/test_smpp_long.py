@@ -7,7 +7,7 @@ import pytest
 
 from gateway.carriers.base import Prepared
 from gateway.carriers.smpp_submit import SubmitBuilder
-from gateway.message import Answer, Deferred, InDoubt, Message, Reason, Rejected, Scope, Submitted
+from gateway.message import Answer, Deferred, InDoubt, Message, Scope, Submitted
 from gateway.smpp.codec import decode, encode
 from gateway.smpp.constants import CommandStatus, EsmClass, Tag
 from gateway.smpp.pdu import SubmitSm
@@ -104,10 +104,23 @@ def test_what_was_transliterated_is_told() -> None:
     assert everywhere.replaced == prepared.replaced
 
 
-def test_a_message_whose_parts_are_others_after_a_change_of_settings_is_given_up() -> None:
-    refused = SubmitBuilder(settings(1)).prepare(message(text=LONG, part=2, parts=3))
-    assert isinstance(refused, Rejected)
-    assert refused.reason is Reason.INCOMPLETE
+def test_parts_that_would_not_fit_each_other_are_told_apart() -> None:
+    text = "A sua consulta está marcada. " * 10
+    changes: list[dict[str, Any]] = [
+        {}, {"long_messages": "udh16"}, {"long_messages": "sar"}, {"latin1": True}, {"transliterate": True}, {"national_language": True},
+        {"source_addr": "28000"},
+    ]  # fmt: skip
+    cuts = [SubmitBuilder(settings(1, **each)).prepare(message(text=text)) for each in changes]
+    assert len({prepared.cut for prepared in cuts if isinstance(prepared, Prepared)}) == len(changes)
+
+
+def test_the_parts_of_a_message_are_the_same_each_time_it_is_prepared() -> None:
+    builder = SubmitBuilder(settings(1))
+    first, second = (builder.prepare(message(text=LONG, part=part, parts=4)) for part in (1, 2))
+    assert first == second
+    assert isinstance(first, Prepared)
+    assert first.cut
+    assert builder.prepare(message(text="oi")).cut == 0  # type: ignore[union-attr] # it is prepared
 
 
 # --- over sessions ---
@@ -159,6 +172,21 @@ async def test_a_part_waits_for_room_in_its_session(smsc: Smsc, start: Start) ->
     answers = await rig.answers(2)
     assert sorted((answer.row, answer.part) for answer in answers if isinstance(answer, Answer)) in ([(1, 2), (7, 1)], [(1, 2), (8, 1)])
     assert smsc.submits[3][0] is home
+
+
+async def test_a_part_waits_until_its_session_can_be_written_again_though_nothing_comes_from_it(smsc: Smsc, start: Start) -> None:
+    rig = start(binds=2)
+    await rig.ready(2)
+    rig.submit(long_message(1, 1))
+    await rig.answers(1)
+    home = rig.carrier._homes.of(1).stream
+    home.pause_writing()  # as the loop does while the peer does not read
+    rig.submit(long_message(1, 2))
+    assert len(smsc.submits) == 1
+    home.resume_writing()
+    (answer,) = await rig.answers(1)
+    assert isinstance(answer, Answer)
+    assert (answer.part, len({id(stream) for stream, _ in smsc.submits})) == (2, 1)
 
 
 async def test_a_part_that_waits_for_a_session_that_ends_comes_back_unwritten(smsc: Smsc, start: Start) -> None:

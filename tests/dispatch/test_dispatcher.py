@@ -53,6 +53,7 @@ class Paper:
         self.submitted: list[Message] = []
         self.cancelled: list[CancelOrder] = []
         self.refuses: set[str] = set()
+        self.way: tuple[int, int] | None = None  # parts and cut of everything, by settings that were changed
         self.attempts_on_disk: list[int] = []  # those of the journal's file, looked up while submit() ran
         self.unanswered = 0
         self._path = path
@@ -82,7 +83,8 @@ class Paper:
         self._changed.set()
 
     def prepare(self, message: Message) -> Prepared | Rejected:
-        return REFUSED if message.id in self.refuses else Prepared((b"x",) * message.parts, "gsm7")
+        parts, cut = self.way or (message.parts, message.cut)
+        return REFUSED if message.id in self.refuses else Prepared((b"x",) * parts, "gsm7", cut=cut)
 
     def submit(self, batch: Sequence[tuple[Message, Prepared]]) -> None:
         if batch:
@@ -266,6 +268,58 @@ async def test_a_part_that_settings_no_longer_admit_is_refused_as_that_part(benc
     event = (await bench.events())[-1]
     assert (event["type"], event["final"]) == ("rejected", True)
     assert event["detail"] == f"part 2 of 2: {REFUSED.detail}; part 1 was sent"
+
+
+async def test_parts_that_would_not_fit_those_that_have_left_are_not_sent(bench: Bench) -> None:
+    bench.start()
+    await bench.queue("a", parts_by={"smpp": 2}, cuts_by={"smpp": 7})
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.way = (2, 8)
+    bench.smpp.answer(bench.smpp.submitted[0], Submitted(("1",)))
+    await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
+    (event,) = await bench.events()
+    assert (event["reason"], event["final"]) == ("incomplete", True)
+    assert event["detail"] == "part 2 of 2: the settings were changed while parts of it were sent; part 1 was sent"
+    assert bench.smpp.ids == ["a"]
+
+
+@pytest.mark.parametrize(("planned", "way"), [({}, (3, 5)), ({"smpp": 2}, (3, 5)), ({"smpp": 3}, (3, 5))])
+async def test_what_is_cut_otherwise_than_planned_is_on_disk_before_it_leaves(
+    bench: Bench, planned: dict[str, int], way: tuple[int, int]
+) -> None:
+    bench.smpp.way = way
+    await bench.queue("a", parts_by=planned, cuts_by=dict.fromkeys(planned, 4))
+    bench.start()
+    await bench.sends(bench.smpp, "a")
+    await bench.journal.recover(NOW)  # as after a kill
+    bench.smpp.answer(bench.smpp.submitted[0], Submitted(("1",)))
+    await bench.sends(bench.smpp, "a", "a")
+    assert [(message.part, message.parts, message.cut) for message in bench.smpp.submitted] == [(1, 3, 5), (2, 3, 5)]
+    assert bench.smpp.submitted[0].concatenation == bench.smpp.submitted[1].concatenation is not None
+
+
+async def test_a_second_copy_that_would_not_be_like_the_first_is_not_sent(bench: Bench) -> None:
+    bench.start()
+    await bench.queue("a", parts_by={"smpp": 2}, in_doubt="resubmit")
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.way = (1, 0)
+    bench.smpp.answer(bench.smpp.submitted[0], InDoubt("no response"))
+    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "resubmitted")._value.get() == 1.0)
+    async with asyncio.timeout(DEADLINE):
+        while await bench.state() != "in_doubt":
+            await bench.look()
+    (shown,) = await bench.journal.show(None, "a")
+    assert (shown["attempt"], bench.smpp.ids) == (2, ["a"])
+
+
+async def test_what_was_to_be_several_parts_may_become_one(bench: Bench) -> None:
+    bench.smpp.way = (1, 0)
+    await bench.queue("a", parts_by={"smpp": 2}, cuts_by={"smpp": 4})
+    bench.start()
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.answer(bench.smpp.submitted[0], Submitted(("1",)))
+    await bench.settled()
+    assert [(event["type"], event["parts"]) for event in await bench.events()] == [("accepted", 1)]
 
 
 async def test_what_has_expired_is_told_and_never_submitted(bench: Bench) -> None:

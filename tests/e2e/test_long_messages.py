@@ -183,3 +183,29 @@ async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_eve
         assert len(last) == 1
         if last[0]["type"] == "receipt":
             assert smsc.text(payload["to"]) == TEXT
+
+
+@pytest.mark.fault
+async def test_killed_with_resubmit_every_part_arrives_and_none_twice_without_saying_so(run: Run) -> None:
+    stand, smsc = await run(in_doubt="resubmit", in_doubt_deadline=5.0, response_delay=0.2)
+    payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
+    await stand.send(*payloads)
+    for _ in range(6):
+        wanted = len(stand.ledger()) + 30
+        await until(lambda: len(stand.ledger()) >= wanted, 30, "more parts are taken")  # noqa: B023 - awaited within the turn
+        await stand.gateway.kill()
+        await stand.start_gateway()
+        await stand.ready()
+    await stand.until_ended([payload["id"] for payload in payloads], 60)
+    twice = 0
+    for payload in payloads:
+        numbers = [number_of(pdu) for pdu in smsc.pdus["55" + payload["to"]]]
+        told = stand.told(payload["id"])
+        (final,) = [event for event in told if event["final"]]
+        accepted = [event for event in told if event["type"] == "accepted"]
+        assert bool(accepted) == (final["type"] == "receipt"), told
+        if accepted:
+            assert set(numbers) == set(range(1, accepted[0]["parts"] + 1)), "a part is missing"
+            assert accepted[0]["possible_duplicate"] or len(set(numbers)) == len(numbers), "a silent copy"
+        twice += len(set(numbers)) < len(numbers)
+    assert twice, "the kills hit nothing"

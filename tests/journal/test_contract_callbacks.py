@@ -282,3 +282,18 @@ async def test_a_reply_that_comes_again_since_its_answer_was_lost_says_so(bench:
     await bench.journal.answered([reply()], 5.0)
     await bench.journal.match([reply()], bench.now, 5.0)
     assert [event["possible_duplicate"] for event in await bench.events()] == [False, True, False]
+
+
+async def test_a_call_back_for_a_message_that_was_deleted_finds_nothing_though_a_reply_was_looking_at_it(new_bench: Any) -> None:
+    bench = await new_bench(surrogates=frozenset({"http"}), retention=DAY)
+    message = await by_http(bench, Submitted((MD5,)))
+    await call_back(bench, MD5, 7)
+    await bench.journal.match(
+        [Reply(carrier="smpp", sender="11987650000", to=None, text="oi", encoding="", received_at=bench.now)], bench.now, 5.0
+    )
+    await bench.journal.published([row.row for row in await bench.journal.outbox(0, 100)])
+    bench.now += DAY
+    await bench.journal.tick(bench.now)
+    assert await bench.journal.show(None, "a") == []
+    await call_back(bench, OTHER, 5, surrogate=surrogate_of(message.row))
+    assert await bench.events() == []

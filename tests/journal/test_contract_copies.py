@@ -178,6 +178,18 @@ async def test_the_receipt_of_a_part_is_told_when_an_operator_says_that_the_next
     await assert_told_late(bench, "in_doubt", "rejected")
 
 
+async def test_a_response_after_the_end_brings_the_receipt_that_waited_for_it(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", parts=3)
+    await bench.send_part(Submitted(("x",)), 3)
+    second = await bench.send_part(unanswered, 3)
+    await bench.receive("y", to="5521999999999")  # in another spelling of the number: it proves nothing
+    bench.now += 900
+    await bench.journal.tick(bench.now)
+    await bench.journal.settle([bench.settlement(second, Submitted(("y",)), 2, 3)], bench.now)
+    event = (await bench.events())[-1]
+    assert (event["type"], event.get("part"), event.get("late")) == ("receipt", 2, True)
+
+
 async def test_the_receipt_of_a_part_is_told_when_the_next_cannot_be_prepared(bench: Any) -> None:
     await begin_and_hear_of_the_first(bench)
     (message,) = await bench.claim()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from gateway.journal.base import Selection, Settlement
+from gateway.journal.base import Place, Plan, Selection, Settlement
 from gateway.journal.reading import load_memory
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import (
@@ -75,6 +75,7 @@ class Walk:
         self.words: set[str] = set()
         self.sent: list[Sending] = []
         self.verdicts: dict[tuple[int, int], Outcome] = {}  # what a carrier said of an attempt in the end, if it said anything
+        self.plans: dict[tuple[str, str], int] = {}  # parts by other settings than those it came under
         self.message_ids = ["stray"]
         self.events: dict[str, dict[str, Any]] = {}
         self.path = folder / "0.db"
@@ -126,6 +127,21 @@ class Walk:
         routes = [route for route in await self.journal.routes() if carrier in route]
         for message in await self.journal.claim(carrier, routes, self.random.randint(1, 6), self.now):
             self.check_claim(Sending(carrier, message))
+            if message.part == 1 and not message.possible_duplicate and self.random.random() < 0.05:
+                await self.replan(self.sent.pop())
+
+    async def replan(self, sending: Sending) -> None:
+        """Let the settings have been changed since the message came."""
+        carrier, message = sending
+        self.plans[message.id, carrier] = self.random.randint(1, 3)
+        plan = Plan(message.row, self.plans[message.id, carrier], cut=0)
+        (message,) = await self.journal.replan(carrier, [plan], self.now)
+        self.sent.append(Sending(carrier, message))
+
+    async def forget(self) -> None:
+        place: Place | None = Place()
+        while place is not None:
+            place = (await self.journal.forget(f"1198765{self.random.randint(0, 6):04d}", place)).next
 
     def check_claim(self, sending: Sending) -> None:
         carrier, message = sending
@@ -141,7 +157,7 @@ class Walk:
         return isinstance(self.verdicts.get(sending.key), Rejected | Deferred)
 
     def parts(self, id: str, carrier: str) -> int:
-        return self.message(int(id)).parts_by.get(carrier, 1)
+        return self.plans.get((id, carrier)) or self.message(int(id)).parts_by.get(carrier, 1)
 
     async def settle(self) -> None:
         if not self.sent:
@@ -255,7 +271,7 @@ class Walk:
     async def step(self) -> None:
         weights = {
             self.append: 5, self.claim: 6, self.settle: 8, self.receive: 6, self.tick: 4, self.cancel: 1, self.operate: 1, self.publish: 3,
-            self.hear: 2,
+            self.hear: 2, self.forget: 0.3,
         }  # fmt: skip
         await self.random.choices(list(weights), list(weights.values()))[0]()
 
