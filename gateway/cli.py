@@ -2,37 +2,51 @@
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration. Errors go to stderr, one line, no traceback. Commands that change the queue
 speak to the running daemon; those that only read ask it too, and read the journal where no daemon runs.
+
+What most commands do without is loaded at its first use: functions may name its attributes (`demo.run`), the top of the module may not.
 """
 
-import asyncio
+from __future__ import annotations
+
 import contextlib
-import http.client
 import json
 import os
-import sqlite3
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
+from click import shell_completion
 
 import gateway
-from gateway import app, config, control, demo, logs, printing, producer, schema
-from gateway.broker import topics
-from gateway.config import Config, ConfigError
-from gateway.control import CommandName, ControlError, Request, Verdict
-from gateway.journal import sqlite
-from gateway.journal.base import JournalVersionError, Selection
+from gateway import config
+from gateway.later import Later
 from gateway.message import EventType, QueueState
-from gateway.sandbox import smsc
-from gateway.sandbox.settings import SmscSettings
+
+if TYPE_CHECKING:
+    import asyncio
+    import http.client as http_client
+    import sqlite3
+
+    from gateway import app, control, demo, logs, printing, producer, schema
+    from gateway.broker import topics
+    from gateway.journal import base, sqlite
+    from gateway.sandbox import settings as sandbox_settings
+    from gateway.sandbox import smsc
+else:
+    asyncio, http_client, sqlite3 = Later("asyncio"), Later("http.client"), Later("sqlite3")
+    app, control, demo, logs = Later("gateway.app"), Later("gateway.control"), Later("gateway.demo"), Later("gateway.logs")
+    printing, producer, schema = Later("gateway.printing"), Later("gateway.producer"), Later("gateway.schema")
+    topics, base, sqlite = Later("gateway.broker.topics"), Later("gateway.journal.base"), Later("gateway.journal.sqlite")
+    smsc, sandbox_settings = Later("gateway.sandbox.smsc"), Later("gateway.sandbox.settings")
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
+COMPLETE_VARIABLE = "_MENSAGEIRO_COMPLETE"  # by which a shell asks; click makes it of the program's name
 STATES = [state.name.lower() for state in QueueState]
 WAITING = [state.name.lower() for state in QueueState if state is not QueueState.DONE]
 
@@ -57,7 +71,7 @@ class OneLineGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Show the help where no command is named."""
-        if not args:
+        if not args and not ctx.resilient_parsing:  # which is how completion looks at what stands before the cursor
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)
@@ -84,12 +98,24 @@ def one_line() -> Iterator[None]:
     """Turn what users can mend into one line on stderr and an exit code."""
     try:
         yield
-    except (ConfigError, app.StartError, JournalVersionError) as error:
-        _fail(str(error), 2)
-    except (ControlError, demo.DemoError, producer.SendError, OSError, sqlite3.Error) as error:
-        _fail(str(error) or type(error).__name__, 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        _fail(str(error) or type(error).__name__, code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Say what exit code an error has that users can mend. What is asked first loads nothing."""
+    if isinstance(error, config.ConfigError):
+        return 2
+    if isinstance(error, OSError):
+        return 1
+    if isinstance(error, (app.StartError, base.JournalVersionError)):
+        return 2
+    return 1 if isinstance(error, (control.ControlError, demo.DemoError, producer.SendError, sqlite3.Error)) else None
 
 
 def _fail(text: str, code: int) -> NoReturn:
@@ -152,20 +178,20 @@ def healthcheck(path: Path, live: bool, as_json: bool) -> None:
 
 
 def _get(listen: str, target: str) -> dict[str, Any]:
-    """Ask the admin listener. Raises ControlError."""
+    """Ask the admin listener. Exits where it does not answer as one."""
     host, port = config.address(listen, "admin.listen")
-    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_DEADLINE)
+    connection = http_client.HTTPConnection(host, port, timeout=HEALTH_DEADLINE)
     try:
         connection.request("GET", target)
         state = json.loads(connection.getresponse().read())
     except OSError as error:
-        raise ControlError(f"{listen}: {error.strerror or error}") from None
-    except (http.client.HTTPException, ValueError):
+        _fail(f"{listen}: {error.strerror or error}", 1)
+    except (http_client.HTTPException, ValueError):
         state = None
     finally:
         connection.close()
     if not isinstance(state, dict):
-        raise ControlError(f"{listen} is no gateway")
+        _fail(f"{listen} is no gateway", 1)
     return state
 
 
@@ -198,10 +224,10 @@ def sandbox_command(port: int, password_file: Path | None, ledger: Path | None, 
     """
     with one_line():
         password = config.secret("", str(password_file), "password") if password_file else ""
-        asyncio.run(_sandbox(SmscSettings(port=port, password=password, ledger_path=ledger, **options)))
+        asyncio.run(_sandbox(sandbox_settings.SmscSettings(port=port, password=password, ledger_path=ledger, **options)))
 
 
-async def _sandbox(settings: SmscSettings) -> None:
+async def _sandbox(settings: sandbox_settings.SmscSettings) -> None:
     server = smsc.Smsc(settings)
     await server.start()
     click.echo(f"sandbox SMSC on {settings.host}:{server.port}")
@@ -273,6 +299,24 @@ def _show_event(event: dict[str, Any]) -> None:
     click.echo(f"{event['time']} {event['type']:<13} {told}{'  (final)' if event['final'] else ''}")
 
 
+# --- The shell --------------------------------------------------------------------------------------------------------------------
+
+
+@main.command(short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that makes a shell complete commands, options and their values.
+
+    \b
+    bash: mensageiro completion bash > /etc/bash_completion.d/mensageiro
+    zsh:  mensageiro completion zsh > "${fpath[1]}/_mensageiro"
+    fish: mensageiro completion fish > ~/.config/fish/completions/mensageiro.fish
+    """
+    writer = shell_completion.get_completion_class(shell)
+    assert writer is not None  # the argument admits none but click's own
+    click.echo(writer(main, {}, "mensageiro", COMPLETE_VARIABLE).source())
+
+
 # --- The queue interface ----------------------------------------------------------------------------------------------------------
 
 
@@ -321,10 +365,10 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _selection(options: dict[str, Any]) -> Selection:
+def _selection(options: dict[str, Any]) -> base.Selection:
     for name in ("since", "until"):
         options[name] = _moment(options[name], name)
-    return Selection(**{**options, "ids": tuple(options.pop("ids", ()))})
+    return base.Selection(**{**options, "ids": tuple(options.pop("ids", ()))})
 
 
 def _moment(text: str | None, name: str) -> float | None:
@@ -349,7 +393,7 @@ def queue() -> None:
 def show(id: str, source: str | None, path: Path, as_json: bool) -> None:
     """Tell the story of a message: its state, attempts, parts and events."""
     with one_line():
-        found = _ask(path, Request(command="show", selection=Selection(ids=(id,), source=source)))
+        found = _ask(path, control.Request(command="show", selection=base.Selection(ids=(id,), source=source)))
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
@@ -366,7 +410,7 @@ def show(id: str, source: str | None, path: Path, as_json: bool) -> None:
 def stats(path: Path, as_json: bool) -> None:
     """Count what waits, and since when."""
     with one_line():
-        found = _ask(path, Request(command="stats"))
+        found = _ask(path, control.Request(command="stats"))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -384,23 +428,23 @@ def list_command(path: Path, as_json: bool, **options: Any) -> None:
     """List messages, newest first; without a condition, all that have not ended."""
     selection = _selection(options)
     with one_line():
-        found = _waiting(path, selection) if _names_nothing(selection) else _ask(path, Request(command="list", selection=selection))
+        found = _waiting(path, selection) if _names_nothing(selection) else _ask(path, control.Request(command="list", selection=selection))
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     printing.records(("source", "id", "state", "to", "carrier", "attempt", "received_at", "last_error"), found)
 
 
-def _waiting(path: Path, selection: Selection) -> list[dict[str, Any]]:
+def _waiting(path: Path, selection: base.Selection) -> list[dict[str, Any]]:
     """List what has not ended, newest first: state by state, so that no limit is used up by what has."""
     found: dict[int, dict[str, Any]] = {}  # by row: one may change its state between two questions
     for state in WAITING:
-        for message in _ask(path, Request(command="list", selection=msgspec.structs.replace(selection, state=state))):
+        for message in _ask(path, control.Request(command="list", selection=msgspec.structs.replace(selection, state=state))):
             found[message["row"]] = message
     return [found[row] for row in sorted(found, reverse=True)][: selection.limit]
 
 
-def _changing(name: CommandName, help: str) -> click.Command:
+def _changing(name: control.CommandName, help: str) -> click.Command:
     """Add a command that changes what is selected."""
 
     @queue.command(name, help=help)
@@ -408,7 +452,7 @@ def _changing(name: CommandName, help: str) -> click.Command:
     @config_option
     @json_option
     def change(path: Path, as_json: bool, **options: Any) -> None:
-        _change(path, Request(command=name, selection=_selection(options)), as_json)
+        _change(path, control.Request(command=name, selection=_selection(options)), as_json)
 
     return change
 
@@ -427,9 +471,9 @@ click.option(
 @click.option("--as", "verdict", required=True, type=click.Choice(["submitted", "rejected", "resubmit"]), help="What became of them.")
 @config_option
 @json_option
-def resolve(path: Path, as_json: bool, verdict: Verdict, **options: Any) -> None:
+def resolve(path: Path, as_json: bool, verdict: control.Verdict, **options: Any) -> None:
     """End the doubt of messages in doubt by your word."""
-    _change(path, Request(command="resolve", selection=_selection(options), verdict=verdict), as_json)
+    _change(path, control.Request(command="resolve", selection=_selection(options), verdict=verdict), as_json)
 
 
 @queue.command("retry-set-aside")
@@ -438,11 +482,11 @@ def resolve(path: Path, as_json: bool, verdict: Verdict, **options: Any) -> None
 def retry_set_aside(path: Path, as_json: bool) -> None:
     """Publish again the events that were set aside."""
     with one_line():
-        number = _ask_daemon(path, Request(command="retry-set-aside"))
+        number = _ask_daemon(path, control.Request(command="retry-set-aside"))
     printing.number(number, as_json)
 
 
-def _change(path: Path, request: Request, as_json: bool) -> None:
+def _change(path: Path, request: control.Request, as_json: bool) -> None:
     if _names_nothing(request.selection):
         raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
     with one_line():
@@ -452,19 +496,19 @@ def _change(path: Path, request: Request, as_json: bool) -> None:
         click.echo(f"mensageiro: that is the limit (--limit {number}): there may be more", err=True)
 
 
-def _names_nothing(selection: Selection) -> bool:
-    return selection == Selection(limit=selection.limit)
+def _names_nothing(selection: base.Selection) -> bool:
+    return selection == base.Selection(limit=selection.limit)
 
 
-def _ask_daemon(path: Path, request: Request) -> Any:
+def _ask_daemon(path: Path, request: control.Request) -> Any:
     socket = config.load(path).control_path
     try:
         return asyncio.run(control.ask(socket, request))
     except (FileNotFoundError, ConnectionRefusedError):
-        raise ControlError(f"no gateway runs on {socket}") from None
+        raise control.ControlError(f"no gateway runs on {socket}") from None
 
 
-def _ask(path: Path, request: Request) -> Any:
+def _ask(path: Path, request: control.Request) -> Any:
     """Ask the daemon, or read the journal where none runs. Both answer in the same shapes."""
     settings = config.load(path)
     try:
@@ -473,9 +517,9 @@ def _ask(path: Path, request: Request) -> Any:
         return asyncio.run(_read(settings, request))
 
 
-async def _read(settings: Config, request: Request) -> Any:
+async def _read(settings: config.Config, request: control.Request) -> Any:
     if not settings.journal_path.exists():
-        raise ControlError(f"no gateway runs, and there is no journal at {settings.journal_path}")
+        raise control.ControlError(f"no gateway runs, and there is no journal at {settings.journal_path}")
     journal = sqlite.read_only(settings.journal_path)
     try:
         return msgspec.to_builtins(await control.read(journal, request), str_keys=True)

@@ -1,6 +1,7 @@
 """Set logging up: one line an event, JSON or for a terminal, also for what libraries log. What may be logged is each caller's care."""
 
 import logging
+import os
 import sys
 from typing import Literal, TextIO
 
@@ -36,4 +37,5 @@ def configure(level: Level, format: Literal["json", "console", "auto"], stream: 
 
 def _for_people(stream: TextIO) -> list[structlog.typing.Processor]:
     # A traceback with local variables, structlog's default, would tell texts and numbers.
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+    colours = stream.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
+    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)]
