@@ -129,12 +129,12 @@ def _fail(text: str, code: int) -> NoReturn:
 @main.command()
 @config_option
 def run(path: Path) -> None:
-    """Run the gateway until SIGTERM or SIGINT."""
+    """Run the gateway until SIGTERM or SIGINT. SIGHUP reads the configuration again."""
     with one_line():
         settings = config.load(path)
         config.check(settings)
         logs.configure(settings.log.level, settings.log.format)
-        sys.exit(app.run(settings))
+        sys.exit(app.run(settings, path))
 
 
 @main.command("check-config")
