@@ -13,7 +13,7 @@ setup:
 	@scripts/setup.sh venv $(VENV) requirements/dev.txt
 
 tools: setup
-	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl zsh fish
+	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl zsh fish systemd-analyze strace
 
 demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, live
 	@$(BIN)/mensageiro demo $(DEMO)

@@ -52,10 +52,21 @@ async def until(condition: Callable[[], bool], timeout: float, what: str) -> Non
 
 
 class Process:
-    """One `python -m gateway ...` of the wheel, its output in a file. `entry` stands for `-m gateway`."""
+    """One `python -m gateway ...` of the wheel, its output in a file.
 
-    def __init__(self, log: Path, *arguments: str, entry: tuple[str, ...] = ("-m", "gateway")) -> None:
+    `entry` stands for `-m gateway`, `under` goes before Python, and `environment` is added to ours.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *arguments: str,
+        entry: tuple[str, ...] = ("-m", "gateway"),
+        under: tuple[str, ...] = (),
+        environment: Mapping[str, str] = {},
+    ) -> None:
         self._log, self._arguments, self._entry = log, arguments, entry
+        self._under, self._environment = under, environment
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -71,9 +82,10 @@ class Process:
 
     async def start(self) -> None:
         """Start it."""
-        command = [*installed.PYTHON, *self._entry, *self._arguments]
+        command = [*self._under, *installed.PYTHON, *self._entry, *self._arguments]
+        environment = installed.environment() | dict(self._environment)
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=installed.environment())
+            self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=environment)
 
     async def kill(self) -> None:
         """SIGKILL it."""
