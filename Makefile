@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test fault check format lint types imports bench lock docs build clean
+.PHONY: help setup tools demo test fault check format lint types imports audit bench lock docs wheel sbom clean
 
 help:  ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -24,7 +24,7 @@ test: tools  ## The fast tests, under three minutes
 fault: tools  ## The long tests that kill, cut off and restart real processes
 	$(PYTEST) -n 2 -m fault $(TESTS)
 
-check: format lint types imports test fault  ## All that CI checks
+check: format lint types imports audit test fault  ## All that CI checks
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -37,6 +37,9 @@ types: setup
 
 imports: setup
 	$(BIN)/lint-imports
+
+audit: setup  ## Look for known vulnerabilities in what is shipped, where the network allows
+	$(BIN)/python scripts/audit.py
 
 bench: tools  ## Measure: codec, journal, whole lives
 	$(BIN)/python benchmarks/codec.py
@@ -51,8 +54,11 @@ lock: setup  ## Write requirements/*.txt anew
 docs: setup  ## Write the generated documents and the example configuration anew
 	$(BIN)/python -m gateway.schema
 
-build: setup  ## Build the wheel
+wheel: setup  ## Build the wheel
 	$(BIN)/hatchling build -t wheel
+
+sbom: setup  ## Write the bill of materials of what is shipped (CycloneDX)
+	@scripts/sbom.sh $(VENV)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*

@@ -1,6 +1,7 @@
 """What users install: the wheel holds the package whole and nothing else, and it is what the end-to-end tests run."""
 
 import subprocess
+import sys
 import zipfile
 from email import message_from_bytes
 from pathlib import Path, PurePosixPath
@@ -64,3 +65,10 @@ def test_the_installed_command_runs() -> None:
     command = str(installed.folder() / "bin" / "mensageiro")
     done = subprocess.run([command, "--version"], env=installed.environment(), capture_output=True, text=True, check=True)
     assert done.stdout == f"mensageiro, version {gateway.__version__}\n"
+
+
+def test_the_same_sources_give_the_same_wheel(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    (again,) = tmp_path.glob("*.whl")
+    assert again.read_bytes() == installed.wheel().read_bytes()
