@@ -38,6 +38,10 @@ class Shop:
     async def start(self) -> None:
         """Start broker, provider and gateway, and wait until they are ready."""
         self.broker.start()
+        await self.start_behind()
+
+    async def start_behind(self) -> None:
+        """Start what is behind the broker."""
         await self.stack.start_sandbox()
         password = self.stack.folder / "broker.password"
         password.write_text(USERS["mensageiro"])
