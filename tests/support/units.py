@@ -4,6 +4,7 @@ What it takes from a unit: ExecStart, ExecReload, Environment, LoadCredential, S
 not do: users, name spaces and filters; `systemd-analyze` and strace look at those.
 """
 
+import shlex
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -50,7 +51,7 @@ class Unit:
     def reload_command(self, pid: int) -> list[str]:
         """Return the command that reloads it."""
         (line,) = self.settings["ExecReload"]
-        return [str(pid) if word == "$MAINPID" else word for word in line.split()]
+        return [word.replace("$MAINPID", str(pid)) for word in shlex.split(line)]
 
     @property
     def environment(self) -> dict[str, str]:
