@@ -281,6 +281,7 @@ class Container:
         return (self.folder / "run/secrets" / name).read_text()
 
 
+@pytest.mark.fault
 async def test_what_the_compose_file_starts_works_together(folder: Path) -> None:
     container, services = Container(folder), compose()["services"]
     (script,) = services["broker"]["command"]

@@ -109,6 +109,7 @@ async def test_who_has_no_password_stays_outside(shop: Shop) -> None:
                 pass
 
 
+@pytest.mark.fault
 async def test_what_was_acknowledged_outlives_an_absent_gateway_and_a_killed_broker(shop: Shop) -> None:
     shop.broker.start()
     session = Properties(1)  # type: ignore[no-untyped-call] # CONNECT

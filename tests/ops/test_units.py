@@ -151,6 +151,7 @@ async def test_the_service_runs_reloads_and_stops_as_its_unit_says(stack: Stack,
             await service.kill()
 
 
+@pytest.mark.fault
 async def test_two_accounts_run_from_one_template_and_share_nothing(stack: Stack, tmp_path: Path) -> None:
     await stack.start_broker()
     await stack.start_sandbox()
