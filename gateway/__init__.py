@@ -16,8 +16,8 @@ The way of a message:
 The stages never call each other: they meet in the journal (`journal/base`), which is the only state. What a message may do is one table,
 `message.TRANSITIONS`. Layers, each importing only those below it (import-linter checks):
 
-    __main__ > cli > demo > app | sandbox > ingest | dispatch | receipts | publish | admin | control > broker | carriers | journal
-      > metrics | config | logs > provider > message > smpp | mqtt | text | msisdn
+    __main__ > cli > demo > app | sandbox > ingest | dispatch | receipts | publish | admin | control | reload > broker | carriers | journal
+      > metrics | config | logs | systemd > provider > message > smpp | mqtt | text | msisdn
 
 `smpp` and `mqtt` are protocol cores without I/O (`stream.py` apart); `text`, `msisdn`, `provider`, `message` and the policies beside the
 dispatcher are pure.

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
+from click import shell_completion
 
 import gateway
 from gateway import account_commands, app, config, control, demo, logs, printing, privacy, producer, sandbox_command, schema, texting
@@ -32,6 +33,7 @@ from gateway.msisdn import InvalidNumberError, Msisdn
 
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 HEALTH_DEADLINE = 3.0
+COMPLETE_VARIABLE = "_MENSAGEIRO_COMPLETE"  # by which a shell asks; click makes it of the program's name
 STATES = [state.name.lower() for state in QueueState]
 WAITING = [state.name.lower() for state in QueueState if state is not QueueState.DONE]
 
@@ -56,7 +58,7 @@ class OneLineGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Show the help where no command is named."""
-        if not args:
+        if not args and not ctx.resilient_parsing:  # which is how completion looks at what stands before the cursor
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)
@@ -102,12 +104,12 @@ def _fail(text: str, code: int) -> NoReturn:
 @main.command()
 @config_option
 def run(path: Path) -> None:
-    """Run the gateway until SIGTERM or SIGINT."""
+    """Run the gateway until SIGTERM or SIGINT. SIGHUP reads the configuration again."""
     with one_line():
         settings = config.load(path)
         config.check(settings)
         logs.configure(settings.log.level, settings.log.format)
-        sys.exit(app.run(settings))
+        sys.exit(app.run(settings, path))
 
 
 @main.command("check-config")
@@ -241,6 +243,24 @@ def _show_event(event: dict[str, Any]) -> None:
 
 
 main.add_command(texting.text_command)
+
+
+# --- The shell --------------------------------------------------------------------------------------------------------------------
+
+
+@main.command(short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that makes a shell complete commands, options and their values.
+
+    \b
+    bash: mensageiro completion bash > /etc/bash_completion.d/mensageiro
+    zsh:  mensageiro completion zsh > "${fpath[1]}/_mensageiro"
+    fish: mensageiro completion fish > ~/.config/fish/completions/mensageiro.fish
+    """
+    writer = shell_completion.get_completion_class(shell)
+    assert writer is not None  # the argument admits none but click's own
+    click.echo(writer(main, {}, "mensageiro", COMPLETE_VARIABLE).source())
 
 
 # --- The queue interface ----------------------------------------------------------------------------------------------------------

@@ -129,14 +129,6 @@ def test_schemas_are_listed_printed_and_written(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "schemas").iterdir()} == {f"{name}.schema.json" for name in schemas()} | {"asyncapi.json"}
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["queue"], ["queue", "list"], ["send"], ["sandbox"], ["demo"]])
-def test_help_fits_a_screen(command: list[str]) -> None:
-    result = run(*command, "--help")
-    assert result.exit_code == 0
-    assert len(result.output.splitlines()) <= 40
-    assert all(len(line) <= 100 for line in result.output.splitlines())
-
-
 def test_the_version_is_printed() -> None:
     assert "mensageiro" in run("--version").output
 

@@ -148,7 +148,7 @@ async def test_a_state_that_is_none_is_told_and_no_fault_of_the_journal(
 ) -> None:
     with pytest.raises(ControlError, match="no such state"):
         await bench.ask(command, "rejected", state="lost")
-    assert "journal_operation_failed" not in capsys.readouterr().out
+    assert "journal operation failed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
