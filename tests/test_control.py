@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gateway import control
 from gateway.control import Control, ControlError, Request
 from gateway.journal.base import Bells, Selection, Settlement
-from gateway.journal.sqlite import Policies, SqliteJournal, read_only
+from gateway.journal.reader import read_only
+from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, InDoubt, Message
 
 NOW = 1_800_000_000.0

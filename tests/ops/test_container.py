@@ -21,8 +21,8 @@ import pytest
 import yaml
 
 from gateway import app, config
-from gateway.cli import main
 from tests.support import installed
+from tests.support.commands import find
 from tests.support.stack import Process, free_port, http_get, until
 
 ROOT = installed.ROOT
@@ -346,8 +346,8 @@ def test_the_gateway_s_configuration_in_it_is_one_and_the_sandbox_s_command_too(
     document = compose()
     settings = config.parse(tomllib.loads(document["configs"]["gateway"]["content"]))
     assert settings.broker.password_file == "/run/secrets/broker_password"
-    command, *options = document["services"]["sandbox"]["command"]
-    context = main.commands[command].make_context(command, options)
+    command, options = find(document["services"]["sandbox"]["command"])
+    context = command.make_context(command.name, options)
     assert context.params["host"] == "0.0.0.0"
 
 

@@ -10,20 +10,17 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.later import Later
-from tests.support import installed
+from tests.support import commands, installed
 
 TIMEOUT = 60.0
-COMMANDS = ["check-config", "completion", "demo", "healthcheck", "queue", "run", "sandbox", "schema", "send", "show"]
-HEAVY = {"aiohttp", "asyncio", "http.client", "rich", "sqlite3", "structlog", "uvloop", "gateway.app", "gateway.demo"}
+DAEMON = {"aiohttp", "structlog", "uvloop", "zeep", "prometheus_client", "gateway.app", "gateway.demo", "gateway.journal.sqlite"}
+HEAVY = DAEMON | {"asyncio", "http.client", "rich", "sqlite3"}
 LINES, COLUMNS = 24, 80  # a terminal as it opens
 LONG: dict[tuple[str, ...], int] = {("sandbox",): 45}  # its table of numbers is what one looks for there
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -104,20 +101,13 @@ def test_a_shell_that_is_not_known_is_bad_usage() -> None:
 # --- Help ---
 
 
-def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    yield path
-    if isinstance(command, click.Group):
-        for name, each in command.commands.items():
-            yield from every(each, (*path, name))
-
-
-@pytest.mark.parametrize("path", list(every(main)), ids=" ".join)
+@pytest.mark.parametrize("path", list(commands.every()), ids=" ".join)
 def test_the_help_of_every_command_fits_a_screen(path: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, [*path, "--help"], env={"COLUMNS": str(COLUMNS)}, terminal_width=COLUMNS)
     assert result.exit_code == 0
     assert max(map(len, result.output.splitlines())) <= COLUMNS
     assert len(result.output.splitlines()) <= LONG.get(path, LINES)
-    assert path or set(COMMANDS) <= set(result.output.split())
+    assert path or set(main.table) <= set(result.output.split())
 
 
 # --- Colours ---
@@ -172,26 +162,48 @@ def test_what_is_no_terminal_gets_no_escape_sequence(program: str, environment: 
 # --- The start ---
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["queue", "list", "--help"], ["completion", "fish"], ["check-config"]])
-def test_a_command_loads_only_what_it_needs(arguments: list[str], tmp_path: Path) -> None:
-    config = tmp_path / "gateway.toml"
-    config.write_text('[carriers.smpp]\nkind = "smpp"\nsystem_id = "u"\npassword = "p"\n')
+def loaded_by(arguments: list[str], **environment: str) -> set[str]:
+    """Run a command that does well, and tell which modules it loaded."""
     program = (
         "import atexit, sys\n"
+        "sys.argv[0] = 'mensageiro'\n"
         "from gateway.cli import main\n"
         "atexit.register(lambda: print('loaded:', *sys.modules, file=sys.stderr))\n"
         "main(sys.argv[1:])"
     )
-    environment = installed.environment() | {"MENSAGEIRO_CONFIG": str(config)}
     command = [*installed.PYTHON, "-c", program, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=True)
-    loaded = set(done.stderr.partition("loaded:")[2].split())
+    settings = installed.environment() | environment
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    return set(done.stderr.partition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["completion", "fish"], ["check-config"], ["check-config", "--help"]])
+def test_a_command_loads_only_what_it_needs(arguments: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    config.write_text('[carriers.smpp]\nkind = "smpp"\nsystem_id = "u"\npassword = "p"\n')
+    loaded = loaded_by(arguments, MENSAGEIRO_CONFIG=str(config))
     assert "gateway.config" in loaded
     assert loaded & HEAVY == set()
 
 
-def test_a_module_for_later_is_looked_for_at_its_first_use() -> None:
-    nowhere = Later("gateway.nothing")
-    with pytest.raises(ModuleNotFoundError, match=r"gateway\.nothing"):
-        print(nowhere.attribute)
-    assert Later("json").loads("1") == 1
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_what_lists_commands_loads_none(arguments: list[str]) -> None:
+    assert {name for name in loaded_by(arguments) if name.startswith("gateway.cli.")} == {"gateway.cli.shared"}
+
+
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [("mensageiro he", set()), ("mensageiro --he", set()), ("mensageiro healthcheck --li", {"gateway.cli.healthcheck"})],
+)
+def test_completion_loads_the_command_before_the_cursor_and_no_other(line: str, modules: set[str]) -> None:
+    asked = {"_MENSAGEIRO_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    loaded = loaded_by([], **asked)
+    assert {name for name in loaded if name.startswith("gateway.cli.")} == {"gateway.cli.shared"} | modules
+    assert loaded & (HEAVY - {"http.client"}) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["healthcheck", "--help"], ["queue", "list", "--help"], ["privacy", "--help"], ["account", "--help"], ["text", "Ola"]]
+)
+def test_what_looks_at_a_gateway_loads_no_daemon(arguments: list[str]) -> None:
+    assert loaded_by(arguments) & DAEMON == set()
