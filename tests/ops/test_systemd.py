@@ -256,7 +256,7 @@ CARRIER = {"kind": "smpp", "system_id": "u", "password": "first-secret"}
 
 
 def test_what_differs_is_named_by_its_key_and_never_by_its_value() -> None:
-    old = parse({"carriers": {"smpp": dict(CARRIER), "gone": dict(CARRIER)}})
+    old = parse({"carriers": {"smpp": dict(CARRIER), "gone": CARRIER | {"system_id": "v"}}})
     new = parse({"carriers": {"smpp": CARRIER | {"password": "other-secret", "kinds": ["flash"]}}, "log": {"level": "error"}})
     assert sorted(differences(old, new)) == ["carriers.gone", "carriers.smpp.kinds", "carriers.smpp.password", "log.level"]
     assert list(differences(old, old)) == []
