@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test fault check format lint types imports bench lock docs site build clean
+.PHONY: help setup tools demo test fault check format lint types imports audit bench lock docs site wheel sbom clean
 
 help:  ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -13,7 +13,7 @@ setup:
 	@scripts/setup.sh venv $(VENV) requirements/dev.txt
 
 tools: setup
-	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl
+	@scripts/setup.sh tools mosquitto mosquitto_pub tshark openssl zsh fish systemd-analyze strace
 	@scripts/setup.sh promtool $(BIN)
 
 demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, live
@@ -25,7 +25,7 @@ test: tools  ## The fast tests, under three minutes
 fault: tools  ## The long tests that kill, cut off and restart real processes
 	$(PYTEST) -n 2 -m fault $(TESTS)
 
-check: format lint types imports site test fault  ## All that CI checks
+check: format lint types imports audit site test fault  ## All that CI checks
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -38,6 +38,9 @@ types: setup
 
 imports: setup
 	$(BIN)/lint-imports
+
+audit: setup  ## Look for known vulnerabilities in what is shipped, where the network allows
+	$(BIN)/python scripts/audit.py
 
 bench: tools  ## Measure: codec, texts, journal, whole lives, call-backs
 	@scripts/setup.sh tools wrk
@@ -52,6 +55,7 @@ lock: setup  ## Write requirements/*.txt anew
 	$(BIN)/pip -q install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra demo --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build -c requirements/dev.txt -o requirements/build.txt
 
 docs: setup  ## Write the generated documents and the example configuration anew
 	$(BIN)/python -m gateway.schema
@@ -60,8 +64,11 @@ docs: setup  ## Write the generated documents and the example configuration anew
 site: setup  ## Build the documentation into build/site, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-build: setup  ## Build the wheel
+wheel: setup  ## Build the wheel
 	$(BIN)/hatchling build -t wheel
+
+sbom: setup  ## Write the bill of materials of what is shipped (CycloneDX)
+	@scripts/sbom.sh $(VENV)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*

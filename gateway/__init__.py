@@ -21,7 +21,7 @@ The way of a message:
 The stages never call each other: they meet in the journal (`journal/base`), which is the only state. What a message may do is one table,
 `message.TRANSITIONS`. Layers, each importing only those below it (pyproject.toml names every module, import-linter checks):
 
-    commands > demo | account > app | sandbox > stages | admin | control > broker | carriers | journal > metrics | config | logs
+    cli > demo | account > app | sandbox > stages | admin | control > broker | carriers | journal > metrics | config | logs
       > provider > message > smpp | mqtt | text | msisdn
 
 `smpp` and `mqtt` are protocol cores without I/O (`stream.py` apart); `text`, `msisdn`, `provider`, `message` and the policies beside the

@@ -10,7 +10,6 @@ the journal. Every step has a deadline: what is not done by then is in the journ
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import threading
 import time
@@ -22,6 +21,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from gateway import config as configuration
+from gateway import systemd
 from gateway.admin import Admin
 from gateway.broker import topics
 from gateway.broker.base import SessionTakenOverError
@@ -46,6 +46,7 @@ from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.metrics import Metrics
 from gateway.publish import Publish
 from gateway.receipts import Receipts
+from gateway.reload import Reload
 
 DRAIN_TIMEOUT = 20.0  # s for carriers' answers, and again for the outbox
 CLOSE_TIMEOUT = 5.0
@@ -73,7 +74,8 @@ class App:
         binds = [f"{name}/{index}" for name, carrier in smpp.items() for index in range(carrier.binds)]
         self.metrics = Metrics(names, binds, [name for name, carrier in config.carriers.items() if isinstance(carrier, Http)])
         self.clock = ClockGuard(time.time, time.monotonic)
-        self.journal = _journal(config, self.metrics, self.clock)
+        self.pulse = systemd.Pulse()
+        self.journal = _journal(config, self.metrics, self.clock, self.pulse)
         self.broker = _broker(config, self.metrics)
         self.carriers: Mapping[str, Carrier] = {name: _carrier(name, config, self.metrics) for name in names}
         self.ingest = Ingest(self.broker, self.journal, self.carriers, _rules(config), self.metrics, self.bells, time.time)
@@ -111,7 +113,7 @@ class App:
             await self._listen()
             async with asyncio.TaskGroup() as group:
                 tasks = self._start(group)
-                notify("READY=1")
+                systemd.notify("READY=1")
                 log.info("started", instance=self.config.gateway.instance, admin_port=self.admin_port)
                 if on_ready is not None:
                     on_ready(self)
@@ -165,7 +167,7 @@ class App:
             "publish": self.publish.run(),
             "ingest": self.ingest.run(),
             "ticker": self._tick(),
-            "watchdog": _watchdog(),
+            "watchdog": systemd.watchdog(self.pulse),
             **{f"carrier {name}": carrier.run() for name, carrier in self.carriers.items()},
             "broker": self.broker.run(),
         }
@@ -174,7 +176,7 @@ class App:
     async def _drain(self, tasks: Mapping[str, asyncio.Task[None]]) -> None:
         """Leave in order; each step is bounded, and what it leaves undone stays in the journal."""
         log.info("draining")
-        notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
         self.admin.draining = True
         await self.broker.stop_taking(CLOSE_TIMEOUT)
         self.dispatcher.stop_feeding()
@@ -242,15 +244,16 @@ async def serve(config: Config, stop: asyncio.Event, *, on_ready: Callable[[App]
     await app.run(stop, on_ready)
 
 
-def run(config: Config) -> int:
-    """Run a gateway as this process until SIGTERM or SIGINT. Return the exit code. Raises StartError."""
+def run(config: Config, path: Path) -> int:
+    """Run a gateway as this process until SIGTERM or SIGINT; SIGHUP reads `path` again. Return the exit code. Raises StartError."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(config))
+        return runner.run(_run(config, path))
 
 
-async def _run(config: Config) -> int:
+async def _run(config: Config, path: Path) -> int:
     stop, code = asyncio.Event(), 0
     on_signals(stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, Reload(path, config))
     try:
         await serve(config, stop)
     except* (SessionTakenOverError, JournalBrokenError) as group:
@@ -272,23 +275,6 @@ def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-
-def notify(state: str) -> None:
-    """Tell systemd, where it started us. sd_notify(3)"""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-            channel.connect("\0" + path[1:] if path.startswith("@") else path)
-            channel.send(state.encode())
-
-
-async def _watchdog() -> None:
-    """Tell systemd that the event loop turns, twice as often as it wants to hear it."""
-    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
-    while microseconds:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(microseconds / 2e6)
 
 
 async def _named(part: Awaitable[None]) -> None:
@@ -335,7 +321,7 @@ def _dispatcher(config: Config, app: App) -> Dispatcher:
     )
 
 
-def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJournal:
+def _journal(config: Config, metrics: Metrics, clock: ClockGuard, pulse: systemd.Pulse) -> SqliteJournal:
     gateway, journal = config.gateway, config.journal
     timeouts = [carrier.response_timeout if isinstance(carrier, Smpp) else carrier.timeout for carrier in config.carriers.values()]
     smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
@@ -359,7 +345,7 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard) -> SqliteJourn
         policies,
         synchronous=journal.synchronous,
         commit_interval=journal.commit_interval,
-        observer=_JournalObserver(metrics),
+        observer=_JournalObserver(metrics, pulse),
         clock_suspected=lambda: clock.suspended,
     )
 
@@ -423,18 +409,21 @@ def _usable(key: str, make: Callable[[], T]) -> T:
 
 
 class _JournalObserver:
-    """Turns what the journal says of itself into metrics."""
+    """Turns what the journal says of itself into metrics, and into signs of life of its writer."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, pulse: systemd.Pulse) -> None:
+        self._metrics, self._pulse = metrics, pulse
 
     def commit(self, seconds: float, rows: int) -> None:
         """Show a group commit."""
+        self._pulse.beat()
         self._metrics.journal_commit.observe(seconds)
         self._metrics.journal_batch.observe(rows)
 
     def error(self, kind: str) -> None:
-        """Count a failed commit."""
+        """Count a failed commit. The checkpoint has a thread of its own: it tells nothing of the writer."""
+        if kind != "checkpoint":
+            self._pulse.beat()
         self._metrics.journal_errors.inc()
 
 

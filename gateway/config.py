@@ -70,6 +70,9 @@ def _help(text: str) -> Meta:
     return Meta(description=text)
 
 
+HOT = Meta(description="(hot)", extra={"hot": True})  # what SIGHUP applies; see `reload`
+
+
 class Gateway(Section, frozen=True):
     """[gateway]"""
 
@@ -305,7 +308,7 @@ class Admin(Section, frozen=True):
 class Log(Section, frozen=True):
     """[log]"""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], _help("debug | info | warning | error")] = "info"
+    level: Annotated[Literal["debug", "info", "warning", "error"], _help("debug | info | warning | error"), HOT] = "info"
     format: Annotated[Literal["json", "console", "auto"], _help('json | console | auto: "auto" = console on a terminal, else json')] = (
         "auto"
     )
@@ -355,6 +358,12 @@ SECTIONS: Mapping[str, type[Section]] = {
     "admin": Admin,
     "log": Log,
 }
+HOT_KEYS = frozenset(
+    f"{name}.{key}"
+    for name, section in SECTIONS.items()
+    for key, hint in get_type_hints(section, include_extras=True).items()
+    if HOT in getattr(hint, "__metadata__", ())
+)
 CARRIER_KINDS: Mapping[str, type[Smpp] | type[Http] | type[Webservice]] = {"smpp": Smpp, "http": Http, "webservice": Webservice}
 
 

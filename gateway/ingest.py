@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from gateway import logs
 from gateway.broker import envelope, topics
 from gateway.broker.base import Broker, Inbound
 from gateway.carriers.base import Carrier, Prepared
@@ -69,10 +70,25 @@ class Ingest:
 
     async def _take(self, batch: Sequence[Inbound]) -> None:
         now = self._clock()
-        report = await self._journal.append([self._reader.read(publish, now) for publish in batch])
+        items = [self._reader.read(publish, now) for publish in batch]
+        report = await self._journal.append(items)
         self._broker.acknowledge([publish.token for publish in batch])
         self._metrics.count(report.counts.items())
         self._bells.ring()
+        if logs.debugging():
+            _tell(items)
+
+
+def _tell(items: Sequence[Message | Cancel | Refusal]) -> None:
+    """Say of each what was taken: never a number, a text, or what a refusal quotes."""
+    for item in items:
+        match item:
+            case Message():
+                log.debug("message taken", source=item.source, id=item.id, routes=item.routes, parts=item.parts)
+            case Cancel():
+                log.debug("cancel taken", source=item.source, id=item.id)
+            case Refusal():
+                log.debug("payload refused", source=item.source, id=item.id, reason=item.reason.value)
 
 
 class Reader:

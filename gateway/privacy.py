@@ -18,7 +18,7 @@ import msgspec
 
 from gateway import control
 from gateway.control import ControlError, Request
-from gateway.journal import sqlite
+from gateway.journal import reader
 from gateway.journal.base import Forgotten, Left, Place
 from gateway.msisdn import parse
 
@@ -58,7 +58,7 @@ def export(journal_path: Path, number: str) -> dict[str, object]:
     """Read all that is kept about a national number. Raises ControlError where there is no journal."""
     if not journal_path.exists():
         raise ControlError(f"there is no journal at {journal_path}")
-    journal = sqlite.read_only(journal_path)
+    journal = reader.read_only(journal_path)
     try:
         return {"number": number, **asyncio.run(journal.known(number))}
     finally:

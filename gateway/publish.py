@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from gateway import logs
 from gateway.broker import envelope, topics
 from gateway.broker.base import CONNECTION_LOST, NO_MATCHING_SUBSCRIBERS, REFUSED_FROM, Broker, Outbound, PublishResult
 from gateway.journal.base import Bells, Journal, OutboxRow
@@ -76,6 +77,8 @@ class Publish:
         self._cursor = left[0].row - 1 if left else rows[-1].row
         self._in_flight.update(row.row for row in admitted)
         self._broker.publish([self._outbound(row) for row in admitted])
+        if logs.debugging():
+            _tell(admitted)
 
     def _outbound(self, row: OutboxRow) -> Outbound:
         topic = row.topic if row.topic is not None else topics.event(self._prefix, row.type, row.source)
@@ -87,6 +90,8 @@ class Publish:
             await self._delete([result.token for result in results if 0 <= result.reason < REFUSED_FROM])
             await self._keep(results)
             self._count(results)
+            if logs.debugging():
+                _tell_results(results)
             self._in_flight.difference_update(result.token for result in results)
             self._progress.set()
 
@@ -123,6 +128,17 @@ class Publish:
             await asyncio.sleep(self._retry_refused)
             self._again = True
             self._bells.outbox.set()
+
+
+def _tell(rows: Sequence[OutboxRow]) -> None:
+    for row in rows:
+        event = envelope.attributes(row.payload)
+        log.debug("event sent", outbox_row=row.row, type=row.type, source=row.source, id=event.id, event_id=event.event_id)
+
+
+def _tell_results(results: Sequence[PublishResult]) -> None:
+    for result in results:
+        log.debug("event answered", outbox_row=result.token, reason=result.reason)
 
 
 def _class(reason: int) -> str:

@@ -311,6 +311,8 @@ def configuration_page() -> str:
         "never both; from the environment only as `..._FILE`. An unknown key, a wrong type or an impossible combination: exit code 2 and",
         "one line that names the key.",
         "",
+        "Keys marked (hot) take effect on SIGHUP (`systemctl reload`); others that changed are named in the log, and wait for a restart.",
+        "",
         "`mensageiro check-config` checks a file; `config/gateway.example.toml` shows every key.",
     ]
     for name, section in _SECTIONS.items():

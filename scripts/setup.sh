@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set up what the make targets need: a virtual environment from the lock, and Debian's test tools. Says in one sentence what it cannot do.
-#   scripts/setup.sh venv DIR LOCK    scripts/setup.sh tools COMMAND...   (a command's Debian package has its name, but for mosquitto_pub)
+#   scripts/setup.sh venv DIR LOCK    scripts/setup.sh tools COMMAND...   (for a command whose Debian package has another name: package_of)
 #   scripts/setup.sh promtool DIR     (taken out of Debian's package prometheus: installing that would start a service on our port)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,10 +38,18 @@ venv() {
   touch "$stamp"
 }
 
+package_of() {
+  case "$1" in
+    mosquitto_pub) echo mosquitto-clients ;;
+    systemd-analyze) echo systemd ;; # in a container nothing of it starts
+    *) echo "$1" ;;
+  esac
+}
+
 tools() {
   local missing=()
   for tool in "$@"; do
-    command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("${tool/mosquitto_pub/mosquitto-clients}")
+    command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("$(package_of "$tool")")
   done
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app
+from gateway import app, systemd
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 
 def test_systemd_is_told_where_it_asks(manager: socket.socket) -> None:
-    app.notify("READY=1")
+    systemd.notify("READY=1")
     assert manager.recv(100) == b"READY=1"
 
 
@@ -30,13 +30,13 @@ def test_an_abstract_socket_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None
         listener.bind("")  # the kernel gives it an abstract name
         listener.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + listener.getsockname()[1:].decode())
-        app.notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
         assert listener.recv(100) == b"STOPPING=1"
 
 
 def test_nobody_is_told_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    app.notify("READY=1")
+    systemd.notify("READY=1")
 
 
 class Clocks:

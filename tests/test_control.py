@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gateway import control
 from gateway.control import Control, ControlError, Request
 from gateway.journal.base import Bells, Selection, Settlement
-from gateway.journal.sqlite import Policies, SqliteJournal, read_only
+from gateway.journal.reader import read_only
+from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, InDoubt, Message
 
 NOW = 1_800_000_000.0
@@ -148,7 +149,7 @@ async def test_a_state_that_is_none_is_told_and_no_fault_of_the_journal(
 ) -> None:
     with pytest.raises(ControlError, match="no such state"):
         await bench.ask(command, "rejected", state="lost")
-    assert "journal_operation_failed" not in capsys.readouterr().out
+    assert "journal operation failed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

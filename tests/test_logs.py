@@ -108,3 +108,22 @@ def test_setting_it_up_twice_writes_each_line_once() -> None:
     logging.getLogger("asyncio").warning("once")
     structlog.get_logger().info("once")
     assert [line["event"] for line in lines(stream)] == ["once", "once"]
+
+
+def test_a_logger_made_long_ago_follows_a_change_of_the_level() -> None:
+    stream = io.StringIO()
+    logs.configure("warning", "json", stream)
+    log = structlog.get_logger().bind(carrier="smpp")
+    log.info("unseen")
+    logs.set_level("debug")
+    log.debug("seen")
+    logs.set_level("error")
+    log.warning("unseen")
+    log.error("seen too")
+    assert [(line["event"], line["carrier"]) for line in lines(stream)] == [("seen", "smpp"), ("seen too", "smpp")]
+
+
+def test_who_loops_over_messages_can_ask_whether_debug_lines_are_written() -> None:
+    for level, expected in (("debug", True), ("info", False), ("error", False)):
+        logs.configure(level, "json", io.StringIO())  # type: ignore[arg-type] # a Literal, in a loop
+        assert logs.debugging() is expected

@@ -111,7 +111,7 @@ def test_a_command_that_is_named_exists_with_its_options(command: str) -> None:
     words = shlex.split(re.split(r" [|<&] ", command)[0], comments=True)[1:]
     found: click.Command = main
     while isinstance(found, click.Group) and words and not words[0].startswith("-"):
-        inner = found.commands.get(words.pop(0))
+        inner = found.get_command(click.Context(found), words.pop(0))
         assert inner is not None, "no such command"
         found = inner
     known = {option for parameter in found.params for option in parameter.opts} | {"--help"}

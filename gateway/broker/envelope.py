@@ -93,7 +93,7 @@ def _check_size(metadata: dict[str, str]) -> None:
         raise ValueError(f"metadata is larger than {METADATA_LIMIT} octets")
 
 
-class _Attributes(msgspec.Struct):
+class Attributes(msgspec.Struct):
     """What CloudEvents repeats of an event."""
 
     event_id: str
@@ -107,7 +107,7 @@ _submit = msgspec.json.Decoder(Submit)
 _cancel = msgspec.json.Decoder(CancelRequest)
 _id = msgspec.json.Decoder(_Id)
 _metadata = msgspec.json.Decoder(_Metadata)
-_attributes = msgspec.json.Decoder(_Attributes)
+_attributes = msgspec.json.Decoder(Attributes)
 _NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -144,16 +144,21 @@ def outbound(token: int, topic: str, payload: bytes, *, cloudevents: bool, corre
     return Outbound(token, topic, payload, properties, CONTENT_TYPE, correlation)
 
 
+def attributes(payload: bytes) -> Attributes:
+    """Return what names an event of ours, out of its JSON."""
+    return _attributes.decode(payload)
+
+
 def _cloudevents(payload: bytes) -> tuple[tuple[str, str], ...]:
-    event = _attributes.decode(payload)
-    attributes = (
+    event = attributes(payload)
+    properties = (
         ("specversion", "1.0"),
         ("id", event.event_id),
         ("source", f"mensageiro/{event.instance}"),
         ("type", f"mensageiro.{event.type}.v1"),
         ("time", event.time),
     )
-    return attributes if event.id is None else (*attributes, ("subject", event.id))
+    return properties if event.id is None else (*properties, ("subject", event.id))
 
 
 _UNKNOWN_FIELD = "Object contains unknown field"

@@ -272,7 +272,7 @@ class MqttBroker:
         self._short_lives = self._short_lives + 1 if closed.cause is CloseCause.LOST and lived < SHORT_LIFE else 0
         if self._short_lives == RIVAL_SUSPECTED_AT:
             log.warning(
-                "broker_keeps_closing_our_connection", client_id=self._settings.client_id, detail="does another client use our client id?"
+                "broker keeps closing our connection", client_id=self._settings.client_id, detail="does another client use our client id?"
             )
 
     async def _part(self, reason: int, deadline: float) -> None:
@@ -377,15 +377,15 @@ class MqttBroker:
     def _on_connected(self, connack: Connack) -> None:
         expiry = connack.session_expiry_interval
         if self._served and not connack.session_present:
-            log.warning("broker_lost_our_session", detail="what it had queued for us is gone")
+            log.warning("broker lost our session", detail="what it had queued for us is gone")
         if expiry is not None and expiry < self._settings.session_expiry:
-            log.warning("broker_shortens_our_session", seconds=expiry, wanted=self._settings.session_expiry)
+            log.warning("broker shortens our session", seconds=expiry, wanted=self._settings.session_expiry)
 
     def _on_subscribed(self) -> None:
         self._connected = self._served = True
         self._complaint = ""
         self._observer.connected()
-        log.info("broker_connected", host=self._settings.host, port=self._settings.port, client_id=self._settings.client_id)
+        log.info("broker connected", host=self._settings.host, port=self._settings.port, client_id=self._settings.client_id)
         if self.credit > 0:  # none where a DISCONNECT came along with the SUBACK
             self._announce()
 
@@ -393,11 +393,11 @@ class MqttBroker:
         was_connected, self._connected = self._connected, False
         self._observer.disconnected(closed.cause.value)
         if closed.cause is CloseCause.LOCAL:
-            log.info("broker_disconnected", detail=closed.detail)
+            log.info("broker disconnected", detail=closed.detail)
         elif was_connected:
-            log.warning("broker_connection_lost", cause=closed.cause.value, detail=closed.detail)
+            log.warning("broker connection lost", cause=closed.cause.value, detail=closed.detail)
         elif closed.detail != self._complaint:  # once, not at each attempt
-            log.warning("broker_not_connected", cause=closed.cause.value, detail=closed.detail)
+            log.warning("broker not connected", cause=closed.cause.value, detail=closed.detail)
             self._complaint = closed.detail
 
     def _announce(self) -> asyncio.Future[int]:
@@ -454,4 +454,4 @@ def _inbound(event: Received) -> Inbound:
 
 def _complain_of_refusal(answer: asyncio.Future[int]) -> None:
     if not answer.cancelled() and answer.result() >= REFUSED_FROM:
-        log.warning("broker_refused_our_state", reason=describe_reason(answer.result()))
+        log.warning("broker refused our state", reason=describe_reason(answer.result()))

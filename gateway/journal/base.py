@@ -287,7 +287,7 @@ class Journal(Protocol):
         """Erase what is kept about a national number, a bounded slice; go on with `next` until it is None."""
         ...
 
-    # Reading, also from another process: see sqlite.read_only().
+    # Reading, also from another process: see reader.read_only().
 
     def stats(self) -> Stats:
         """Return the kept counts. Synchronous and cheap."""

@@ -17,12 +17,13 @@ from typing import Any, Literal
 from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, privacy, reading, receiving, settling
 from gateway.journal import replies as replying
 from gateway.journal.base import Forgotten, JournalBrokenError, OutboxRow, Place, Plan, Report, Selection, Settlement, Stats, Tick
-from gateway.journal.database import Lock, Synchronous, connect, connect_read_only, create, migrate
+from gateway.journal.database import Lock, Synchronous, connect, create, migrate
+from gateway.journal.reader import ReadOnlyJournal, read_only
 from gateway.journal.transaction import Memory, Policies, Transaction
 from gateway.journal.writer import Checkpointer, Observer, SilentObserver, Writer
 from gateway.message import Cancel, CancelAnswer, CancelOrder, Message, Receipt, Refusal, Reply
 
-__all__ = ["Policies", "ReadOnlyJournal", "SqliteJournal", "read_only"]
+__all__ = ["Policies", "SqliteJournal"]
 
 
 class SqliteJournal:
@@ -228,44 +229,3 @@ class SqliteJournal:
         """Tell all about the messages with this id: fields, attempts, parts, events."""
         assert self._reader is not None, "not open"
         return await self._reader.show(source, id)
-
-
-class ReadOnlyJournal:
-    """A journal that can only be read."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._turn = asyncio.Lock()
-
-    async def select(self, selection: Selection) -> list[dict[str, object]]:
-        """List messages, newest first: fields for people, no text, numbers masked."""
-        async with self._turn:
-            return await asyncio.to_thread(reading.select, self._connection, selection)
-
-    async def show(self, source: str | None, id: str) -> list[dict[str, object]]:
-        """Tell all about the messages with this id: fields, attempts, parts, events."""
-        async with self._turn:
-            return await asyncio.to_thread(reading.show, self._connection, source, id)
-
-    async def known(self, number: str) -> dict[str, list[dict[str, object]]]:
-        """Tell all that is kept about a national number, texts and all."""
-        async with self._turn:
-            return await asyncio.to_thread(privacy.known, self._connection, number)
-
-    def stats(self) -> Stats:
-        """Count now, by index ranges."""
-        memory = reading.load_memory(self._connection)
-        ageing.refresh_ages(Transaction(self._connection, memory, _NOBODY))
-        return reading.stats(memory, None)
-
-    def close(self) -> None:
-        """Let the file go."""
-        self._connection.close()
-
-
-_NOBODY = Policies(instance="", owner="")
-
-
-def read_only(path: Path) -> ReadOnlyJournal:
-    """Open a journal for reading. Raises JournalVersionError, and sqlite3.OperationalError where there is no such file."""
-    return ReadOnlyJournal(connect_read_only(path))

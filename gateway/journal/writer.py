@@ -139,7 +139,7 @@ class Writer:
         try:
             self._work()
         except Exception as error:  # a bug here must not leave the daemon waiting for ever
-            log.exception("journal_writer_failed")
+            log.exception("journal writer failed")
             self._break(f"{type(error).__name__}: {error}", [])
 
     def _work(self) -> None:
@@ -206,7 +206,7 @@ class Writer:
         except Exception as error:
             if isinstance(error, sqlite3.Error) and self._concerns_all(error):
                 raise
-            log.exception("journal_operation_failed")
+            log.exception("journal operation failed")
             self._observer.error("operation")
             operation.error = error
             return 1
@@ -237,13 +237,13 @@ class Writer:
 
     def _committed(self, tx: Transaction, seconds: float) -> None:
         if tx.memory.dropped != self.memory.dropped:
-            log.warning("parked_receipts_dropped", number=tx.memory.dropped - self.memory.dropped, limit=self._policies.parked_limit)
+            log.warning("parked receipts dropped", number=tx.memory.dropped - self.memory.dropped, limit=self._policies.parked_limit)
         self.memory = tx.memory
         self.last_commit = time.time()
         self.commits += 1
         if not self.available:
             self.available = True
-            log.info("journal_available")
+            log.info("journal available")
         self._observer.commit(seconds, tx.written)
 
     # What goes wrong.
@@ -260,7 +260,7 @@ class Writer:
 
     def _unavailable(self, error: sqlite3.Error) -> None:
         if self.available:
-            log.error("journal_unavailable", error=_describe(error))
+            log.error("journal unavailable", error=_describe(error))
         self.available = False
         self._observer.error("unavailable")
 
@@ -286,7 +286,7 @@ class Writer:
         return [operation for operation in group if operation not in impatient]
 
     def _break(self, why: str, group: list[_Operation]) -> None:
-        log.critical("journal_broken", error=why)
+        log.critical("journal broken", error=why)
         self.available = False
         self._broken = why
         self._observer.error("broken")
@@ -369,7 +369,7 @@ class Checkpointer:
         try:
             ((kept_out, _, _),) = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.Error as error:
-            log.warning("checkpoint_failed", error=_describe(error))
+            log.warning("checkpoint failed", error=_describe(error))
             self._observer.error("checkpoint")
             return False
         return mode != "TRUNCATE" or not kept_out

@@ -179,7 +179,9 @@ async def test_a_part_waits_until_its_session_can_be_written_again_though_nothin
     await rig.ready(2)
     rig.submit(long_message(1, 1))
     await rig.answers(1)
-    home = rig.carrier._homes.of(1).stream
+    connection = rig.carrier._homes.of(1)
+    assert connection is not None
+    home = connection.stream
     home.pause_writing()  # as the loop does while the peer does not read
     rig.submit(long_message(1, 2))
     assert len(smsc.submits) == 1

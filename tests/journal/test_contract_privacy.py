@@ -10,7 +10,7 @@ import pytest
 from gateway.journal import privacy
 from gateway.journal.ageing import CATCH_UP, STEP
 from gateway.journal.base import Forgotten, Left, Place, Selection
-from gateway.journal.sqlite import read_only
+from gateway.journal.reader import read_only
 from gateway.message import Fragment, QueueState, Reason, Refusal, Rejected, Reply, Submitted
 from gateway.text.inbound import Coding
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gateway.journal.base import JournalBrokenError, JournalLockedError, JournalUnavailableError, JournalVersionError, Selection
-from gateway.journal.sqlite import Policies, SqliteJournal, read_only
+from gateway.journal.reader import read_only
+from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.journal.transaction import Transaction
 from gateway.message import IllegalTransitionError, Message, QueueState, Receipt, Trigger
 

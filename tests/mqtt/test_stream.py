@@ -140,7 +140,7 @@ async def test_a_refused_subscription_is_tried_again_with_its_reason_in_the_log(
         async with peer(refusing) as port, start(port, connected=False) as gateway:
             await gateway.recorder.until(lambda seen: len(seen.losses) >= 2)
             assert not gateway.broker.connected
-    refused = [entry for entry in logs if entry["event"] == "broker_not_connected"]
+    refused = [entry for entry in logs if entry["event"] == "broker not connected"]
     assert [entry["detail"] for entry in refused] == ["subscription refused: 0x87 not authorized"]
 
 
@@ -255,7 +255,7 @@ async def test_a_broker_that_keeps_our_session_for_less_time_is_reported(start: 
     with capture_logs() as logs:
         async with peer(short) as port, start(port, connected=False, connect_timeout=0.1) as gateway:
             await gateway.recorder.until(lambda seen: len(seen.losses) >= 1)
-    assert [entry["seconds"] for entry in logs if entry["event"] == "broker_shortens_our_session"] == [3600]
+    assert [entry["seconds"] for entry in logs if entry["event"] == "broker shortens our session"] == [3600]
 
 
 async def test_closing_before_any_connection_ends_run(start: Start) -> None:

@@ -1,11 +1,12 @@
-"""Real processes on loopback: mosquitto, the sandbox provider and the gateway, with an independent MQTT client (aiomqtt) at both ends."""
+"""Real processes on loopback: mosquitto, the sandbox provider and the gateway, with an independent MQTT client (aiomqtt) at both ends.
+
+Sandbox and gateway run from the built wheel.
+"""
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from aiomqtt import ProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tests.support import installed
 from tests.support.accounting import Audit, Event, audit, read_ledger, word
 from tests.support.mosquitto import Mosquitto
 from tests.support.traffic import Traffic
@@ -50,10 +52,21 @@ async def until(condition: Callable[[], bool], timeout: float, what: str) -> Non
 
 
 class Process:
-    """One `python -m gateway ...` of ours, its output in a file. `entry` stands for `-m gateway`."""
+    """One `python -m gateway ...` of the wheel, its output in a file.
 
-    def __init__(self, log: Path, *arguments: str, entry: tuple[str, ...] = ("-m", "gateway")) -> None:
+    `entry` stands for `-m gateway`, `under` goes before Python, and `environment` is added to ours.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *arguments: str,
+        entry: tuple[str, ...] = ("-m", "gateway"),
+        under: tuple[str, ...] = (),
+        environment: Mapping[str, str] = {},
+    ) -> None:
         self._log, self._arguments, self._entry = log, arguments, entry
+        self._under, self._environment = under, environment
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -69,9 +82,10 @@ class Process:
 
     async def start(self) -> None:
         """Start it."""
-        command = [sys.executable, *self._entry, *self._arguments]
+        command = [*self._under, *installed.PYTHON, *self._entry, *self._arguments]
+        environment = installed.environment() | dict(self._environment)
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=_environment())
+            self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=environment)
 
     async def kill(self) -> None:
         """SIGKILL it."""
@@ -98,11 +112,6 @@ class Process:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
         return await self.wait(timeout)
-
-
-def _environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MENSAGEIRO_")}
-    return kept | {"PYTHONWARNINGS": "default", "PYTHONUNBUFFERED": "1"}
 
 
 class Stack:
@@ -235,10 +244,10 @@ class Stack:
     async def command(self, *arguments: str, timeout: float = 30.0) -> tuple[int, str, str]:
         """Run a command of ours with this configuration. Return exit code, stdout and stderr."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", *arguments, "--config", str(self.folder / "gateway.toml")),
+            *(*installed.PYTHON, "-m", "gateway", *arguments, "--config", str(self.folder / "gateway.toml")),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=installed.environment(),
         )
         async with asyncio.timeout(timeout):
             stdout, stderr = await process.communicate()

@@ -1,103 +1,99 @@
 """The commands of `mensageiro account`: they ask `gateway.account` and print.
 
-`gateway.cli` registers them by `register`, with the options that its other commands share, and turns errors into one line. A user's
-password comes from a prompt that does not show it, or from a file; never from an argument, which others could read.
+A user's password comes from a prompt that does not show it, or from a file; never from an argument, which others could read.
 """
 
-import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from gateway import account, config, printing
+from gateway.account import Via
+from gateway.cli.shared import OneLineGroup, PathType, config_option, json_option, moment, one_line
 from gateway.provider import http
 from gateway.provider.answers import Added, Changed
-
-if TYPE_CHECKING:
-    from gateway.account import Via
-
-Option = Callable[[Any], Any]
 
 LOGIN = re.compile("[0-9A-Za-z_.@-]+")
 MAILS = "Mail address; may be given several times."
 CENTRES = "Id of a cost centre that the user may use; may be given several times."
-BOTH: tuple["Via", ...] = ("http", "webservice")
+BOTH: tuple[Via, ...] = ("http", "webservice")
 
 _carrier_option = click.option("--carrier", "carrier", default=None, metavar="NAME", help="Of which account, where several are configured.")
 _via_option = click.option("--via", default=None, type=click.Choice(BOTH), help="Ask this way.")
-_password_file_option = click.option("--password-file", type=click.Path(path_type=Path), help="The password stands in it.")
+_password_file_option = click.option("--password-file", type=PathType, help="The password stands in it.")
 _active_option = click.option("--active/--inactive", default=None, help="Switch on or off.")
 
 
-def register(main: click.Group, *shared: Option) -> None:
-    """Add the commands to the command line, each with the options that all share."""
-    group = main.group("account", short_help="Ask the provider about the account.")(_account)
-    users = group.group("users", short_help="The users of the provider's platform.")(_users)
-    centres = group.group("cost-centres", short_help="The cost centres.")(_cost_centres)
-    for parent, commands in ((group, (credits, levels, operators, status, inbox)), (users, USERS), (centres, COST_CENTRES)):
-        for command in commands:
-            for option in (_carrier_option, *shared):
-                option(command)
-            parent.add_command(command)
+def _where(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say whom to ask, and how to print."""
+    return _carrier_option(config_option(json_option(command)))
 
 
-def _account() -> None:
+@click.group("account", cls=OneLineGroup, short_help="Ask the provider about the account.")
+def account_group() -> None:
     """Ask the provider about the account by its HTTP API or web service, and change it."""
 
 
-def _users() -> None:
+@account_group.group(short_help="The users of the provider's platform.")
+def users() -> None:
     """List, add and change the users of the provider's platform."""
 
 
-def _cost_centres() -> None:
+@account_group.group("cost-centres", short_help="The cost centres.")
+def cost_centres() -> None:
     """List, add and change the cost centres."""
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------------------
 
 
-@click.command(short_help="What is left.")
+@account_group.command(short_help="What is left.")
+@_where
 def credits(**where: Any) -> None:
     """Show the credits that are left, by modality and distribution."""
     _list(http.AskCredits(), ("distribution", "id", "modality", "long_code", "flash", "short_code"), **where)
 
 
-@click.command(short_help="The levels of access.")
+@account_group.command(short_help="The levels of access.")
+@_where
 def levels(**where: Any) -> None:
     """List the levels of access that users may have."""
     _list(http.ListLevels(), ("id", "name"), **where)
 
 
-@click.command(short_help="The telephone operators.")
+@account_group.command(short_help="The telephone operators.")
+@_where
 def operators(**where: Any) -> None:
     """List the telephone operators by Anatel's code."""
     _list(http.ListOperators(), ("code", "name"), **where)
 
 
-@click.command("list", short_help="List them.")
+@users.command("list", short_help="List them.")
+@_where
 def list_users(**where: Any) -> None:
     """List the users of the provider's platform."""
     _list(http.ListUsers(), ("id", "active", "login", "name", "level"), **where)
 
 
-@click.command("list", short_help="List them.")
+@cost_centres.command("list", short_help="List them.")
+@_where
 def list_cost_centres(**where: Any) -> None:
     """List the cost centres."""
     _list(http.ListCostCentres(), ("id", "active", "name", "mails"), **where)
 
 
-@click.command(short_help="How far messages are.")
+@account_group.command(short_help="How far messages are.")
 @click.argument("hashes", nargs=-1, required=True, metavar="HASH...")
 @_via_option
-def status(hashes: Sequence[str], via: "Via | None", path: Path, carrier: str | None, as_json: bool) -> None:
+@_where
+def status(hashes: Sequence[str], via: Via | None, path: Path, carrier: str | None, as_json: bool) -> None:
     """Ask how far messages are, by the provider's hashes (message_ids). The provider withdrew this in 2020."""
-    with _errors():
+    with one_line(account.AccountError):
         settings, chosen = _chosen(path, (via,) if via else BOTH, carrier)
         answers = account.ask(chosen, account.status_requests(chosen, hashes))
         found, strange = account.records(answers, ZoneInfo(settings.gateway.time_zone))
@@ -106,15 +102,16 @@ def status(hashes: Sequence[str], via: "Via | None", path: Path, carrier: str | 
     _print(("protocol", "status", "state", "description", "at", "operator", "external_id", "number"), found, strange, as_json=as_json)
 
 
-@click.command(short_help="Replies.")
+@account_group.command(short_help="Replies.")
 @click.option("--from", "since", default=None, metavar="TIME", help="Since: RFC 3339. Default: today.")
 @click.option("--to", "until", default=None, metavar="TIME", help="Until: RFC 3339. Default: today.")
 @click.option("--again", is_flag=True, help="What was shown before, too.")
 @_via_option
-def inbox(since: str | None, until: str | None, again: bool, via: "Via | None", path: Path, carrier: str | None, as_json: bool) -> None:
+@_where
+def inbox(since: str | None, until: str | None, again: bool, via: Via | None, path: Path, carrier: str | None, as_json: bool) -> None:
     """Read replies from the provider's inbox. The provider withdrew this in 2020."""
-    span = _moment(since, "--from"), _moment(until, "--to")
-    with _errors():
+    span = moment(since, "--from"), moment(until, "--to")
+    with one_line(account.AccountError):
         settings, chosen = _chosen(path, (via,) if via else BOTH, carrier)
         zone = ZoneInfo(settings.gateway.time_zone)
         found, strange = account.records(account.ask(chosen, [account.inbox_request(chosen, *span, zone, again=again)]), zone)
@@ -122,7 +119,7 @@ def inbox(since: str | None, until: str | None, again: bool, via: "Via | None", 
 
 
 def _list(request: http.Request, names: Sequence[str], path: Path, carrier: str | None, *, as_json: bool) -> None:
-    with _errors():
+    with one_line(account.AccountError):
         settings, chosen = _chosen(path, ("http",), carrier)
         found, strange = account.records(account.ask(chosen, [request]), ZoneInfo(settings.gateway.time_zone))
     _print(names, found, strange, as_json=as_json)
@@ -131,22 +128,23 @@ def _list(request: http.Request, names: Sequence[str], path: Path, carrier: str 
 # --- Changes ----------------------------------------------------------------------------------------------------------------------
 
 
-@click.command("add", short_help="Add one.")
+@users.command("add", short_help="Add one.")
 @click.option("--name", required=True)
 @click.option("--login", required=True, help="Only 0-9 A-Z a-z _ - . @")
 @click.option("--level", default=None, type=int, help="Id of a level of access.")
 @click.option("--cost-centre", "centres", multiple=True, type=int, metavar="ID", help=CENTRES)
 @_password_file_option
+@_where
 def add_user(name: str, login: str, level: int | None, centres: tuple[int, ...], password_file: Path | None, **where: Any) -> None:
     """Add a user to the provider's platform. Without --password-file the password is asked for."""
     if not LOGIN.fullmatch(login):
         raise click.BadParameter("has only 0-9 A-Z a-z _ - . @", param_hint="--login")
-    with _errors():
+    with one_line(account.AccountError):
         password = _password(password_file)
     _add(http.AddUser(name=name, login=login, password=password, level=level, cost_centres=centres), **where)
 
 
-@click.command("change", short_help="Change one.")
+@users.command("change", short_help="Change one.")
 @click.argument("id", type=int)
 @click.option("--name", default=None)
 @_active_option
@@ -154,6 +152,7 @@ def add_user(name: str, login: str, level: int | None, centres: tuple[int, ...],
 @click.option("--cost-centre", "centres", multiple=True, type=int, metavar="ID", help=CENTRES)
 @click.option("--password", "ask_password", is_flag=True, help="Ask for a new password.")
 @_password_file_option
+@_where
 def change_user(
     id: int,
     name: str | None,
@@ -165,14 +164,15 @@ def change_user(
     **where: Any,
 ) -> None:
     """Change a user of the provider's platform; what is not named stays."""
-    with _errors():
+    with one_line(account.AccountError):
         password = _password(password_file) if ask_password or password_file else None
     _change(http.ChangeUser(id=id, name=name, active=active, password=password, level=level, cost_centres=centres), **where)
 
 
-@click.command("add", short_help="Add one.")
+@cost_centres.command("add", short_help="Add one.")
 @click.argument("name")
 @click.option("--mail", "mails", multiple=True, metavar="ADDRESS", help=MAILS)
+@_where
 def add_cost_centre(name: str, mails: tuple[str, ...], **where: Any) -> None:
     """Add a cost centre."""
     if not 0 < len(name) <= http.MAX_COST_CENTRE_NAME:
@@ -180,21 +180,18 @@ def add_cost_centre(name: str, mails: tuple[str, ...], **where: Any) -> None:
     _add(http.AddCostCentre(name=name, mails=_mails(mails)), **where)
 
 
-@click.command("change", short_help="Change one.")
+@cost_centres.command("change", short_help="Change one.")
 @click.argument("id", type=int)
 @_active_option
 @click.option("--mail", "mails", multiple=True, metavar="ADDRESS", help=MAILS)
+@_where
 def change_cost_centre(id: int, active: bool | None, mails: tuple[str, ...], **where: Any) -> None:
     """Change a cost centre; what is not named stays. The provider cannot rename one."""
     _change(http.ChangeCostCentre(id=id, active=active, mails=_mails(mails)), **where)
 
 
-USERS = (list_users, add_user, change_user)
-COST_CENTRES = (list_cost_centres, add_cost_centre, change_cost_centre)
-
-
 def _add(request: http.Request, path: Path, carrier: str | None, *, as_json: bool) -> None:
-    with _errors():
+    with one_line(account.AccountError):
         _, chosen = _chosen(path, ("http",), carrier)
         added = account.one(account.ask(chosen, [request]), Added)
     detail = account.printable(added.text)
@@ -207,7 +204,7 @@ def _add(request: http.Request, path: Path, carrier: str | None, *, as_json: boo
 def _change(request: http.ChangeUser | http.ChangeCostCentre, path: Path, carrier: str | None, *, as_json: bool) -> None:
     if request == type(request)(id=request.id):
         raise click.UsageError("say what is to be different")
-    with _errors():
+    with one_line(account.AccountError):
         _, chosen = _chosen(path, ("http",), carrier)
         changed = account.one(account.ask(chosen, [request]), Changed)
     detail = account.printable(changed.text)
@@ -231,33 +228,9 @@ def _mails(mails: tuple[str, ...]) -> str | None:
 # --- What all share ---------------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """Turn what users can mend into an error that the command line prints in one line."""
-    try:
-        yield
-    except config.ConfigError as error:
-        raise _BadConfigurationError(str(error)) from None
-    except account.AccountError as error:
-        raise click.ClickException(str(error)) from None
-
-
-class _BadConfigurationError(click.ClickException):
-    exit_code = 2
-
-
-def _chosen(path: Path, kinds: Sequence["Via"], name: str | None) -> tuple[config.Config, account.Account]:
+def _chosen(path: Path, kinds: Sequence[Via], name: str | None) -> tuple[config.Config, account.Account]:
     settings = config.load(path)
     return settings, account.choose(settings, kinds, name)
-
-
-def _moment(text: str | None, option: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except (ValueError, OverflowError):
-        raise click.BadParameter("needs a time like 2026-11-23T12:00:00-03:00", param_hint=option) from None
 
 
 def _print(names: Sequence[str], found: list[account.Record], strange: int, *, as_json: bool) -> None:

@@ -1,7 +1,4 @@
-"""The options of `mensageiro sandbox`, and the provider that they start: an SMSC, and where asked for an HTTP API and a web service.
-
-`gateway.cli` registers the command and turns errors into one line. Not part of `gateway.sandbox`, which knows neither signals nor options.
-"""
+"""`mensageiro sandbox`: a provider to try against: an SMSC, and where asked for an HTTP API and a web service. See `gateway.sandbox`."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,26 +9,11 @@ from typing import Any
 import click
 
 from gateway import app, config
+from gateway.cli.shared import PathType, one_line
 from gateway.sandbox.settings import MultForm, SmscSettings, WebSettings
 from gateway.sandbox.smsc import Smsc
 from gateway.sandbox.web import WebProvider
 
-HELP = """Run a provider to try against; the last four digits of a destination choose what happens.
-
-\b
-Each way: 2001 no answer; 2002 taken, then cut; 2003 receipt before the answer; 2004 no receipt;
-2005 receipts twice; 2012 a reply; 2013 a long reply; 2015 answer after 5 s; others delivered.
-SMPP: 000N receipt with DLR code N; 1NNN refused with command_status NNN; 2006 delivered, then en
-route; 2007 id in hex, then decimal; 2008 receipt without TLVs; 2009 of TLVs alone; 2010 without
-text:; 2011 TLV and text disagree; 2014 generic_nack; 2016 unbind; 2017 garbage bytes.
-HTTP API and web service: 3NNN answered by code NNN; 2014 HTTP 500 or SOAP fault; 2016 connection
-closed; 2017 HTML; 2018 redirect; 2019 half a batch answered; 2020 answer breaks off; 2023
-call-backs without type; 2024 with 55; and the call-backs, s = status, d = DLR: 0000 s0 s1 d2;
-0001 s1 d2; 0002 d2; 0003 s3 s1 d2; 0004 s9; 0005 s2; 0006 s1 d5; 0007 s7 s1 d2; 0008 s5;
-0009 s1 d8; 2006 d2 s1; 2021 s1 d5 d2; 2022 s1 d4 d2; others s1 d2.
-"""
-
-PathType = click.Path(path_type=Path)
 Port = click.IntRange(0, 65535)
 
 _OPTIONS = [
@@ -62,18 +44,33 @@ _OPTIONS = [
 ]
 
 
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options."""
+def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def run(**given: Any) -> None:
-    """Run the provider until SIGTERM or SIGINT. Raises ConfigError, OSError."""
-    password_file = given["password_file"]
-    password = config.secret("", str(password_file), "password") if password_file else ""
-    asyncio.run(_serve(_smsc_settings(given, password), _web_settings(given)))
+@click.command(short_help="Run a provider to try against.")
+@_options
+def sandbox(password_file: Path | None, **given: Any) -> None:
+    """Run a provider to try against; the last four digits of a destination choose what happens.
+
+    Each way: 2001 no answer; 2002 taken, then cut; 2003 receipt before the answer; 2004 no receipt;
+    2005 receipts twice; 2012 a reply; 2013 a long reply; 2015 answer after 5 s; others delivered.
+
+    SMPP: 000N receipt with DLR code N; 1NNN refused with command_status NNN; 2006 delivered, then en
+    route; 2007 id in hex, then decimal; 2008 receipt without TLVs; 2009 of TLVs alone; 2010 without
+    text:; 2011 TLV and text disagree; 2014 generic_nack; 2016 unbind; 2017 garbage bytes.
+
+    HTTP API and web service: 3NNN answered by code NNN; 2014 HTTP 500 or SOAP fault; 2016 connection
+    closed; 2017 HTML; 2018 redirect; 2019 half a batch answered; 2020 answer breaks off; 2023
+    call-backs without type; 2024 with 55; and the call-backs, s = status, d = DLR: 0000 s0 s1 d2;
+    0001 s1 d2; 0002 d2; 0003 s3 s1 d2; 0004 s9; 0005 s2; 0006 s1 d5; 0007 s7 s1 d2; 0008 s5;
+    0009 s1 d8; 2006 d2 s1; 2021 s1 d5 d2; 2022 s1 d4 d2; others s1 d2.
+    """
+    with one_line():
+        password = config.secret("", str(password_file), "password") if password_file else ""
+        asyncio.run(_serve(_smsc_settings(given, password), _web_settings(given)))
 
 
 def _smsc_settings(given: dict[str, Any], password: str) -> SmscSettings:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from gateway import printing
+from gateway.cli.shared import fail, json_option
 from gateway.text import (
     Composed,
     DefaultAlphabet,
@@ -25,7 +26,6 @@ from gateway.text import (
 MOST_CHARACTERS = 600
 """What the provider takes at most, counted before encoding."""
 
-
 _UNITS = {Encoding.GSM7: "septets", Encoding.GSM7_PT: "septets", Encoding.LATIN1: "octets", Encoding.UCS2: "UTF-16 units"}
 
 
@@ -39,24 +39,24 @@ _UNITS = {Encoding.GSM7: "septets", Encoding.GSM7_PT: "septets", Encoding.LATIN1
 @click.option("--apostrophe", default="keep", show_default=True, type=click.Choice(["keep", "space"]))
 @click.option("--alphabet", "default_alphabet", default="gsm0338", show_default=True, type=click.Choice(get_args(DefaultAlphabet)))
 @click.option("--flash", is_flag=True, help="As a flash message.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def text_command(text: str, wanted: WantedEncoding, as_json: bool, **style: Any) -> None:
     """Show the encoding of TEXT, its parts and what was replaced; "-" reads it from stdin. Exit code 1: it cannot be sent so."""
     if text == "-":
         text = sys.stdin.read().rstrip("\n")
     if not 1 <= len(text) <= MOST_CHARACTERS:
-        raise click.ClickException(f"text: has {len(text)} characters, and may have 1 to {MOST_CHARACTERS}")
+        fail(f"text: has {len(text)} characters, and may have 1 to {MOST_CHARACTERS}", 1)
     try:
         composed = compose(text, wanted, TextStyle(**style))
     except (NotEncodableError, TextTooLongError) as error:
-        raise click.ClickException(f"text: {error}") from None
+        fail(f"text: {error}", 1)
     if as_json:
-        click.echo(json.dumps(described(composed), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_described(composed), indent=2, ensure_ascii=False))
     else:
         _show(composed)
 
 
-def described(composed: Composed) -> dict[str, Any]:
+def _described(composed: Composed) -> dict[str, Any]:
     """Describe a text as it would travel, for JSON; octets and header elements in hexadecimal."""
     return {
         "encoding": composed.encoding.value,
@@ -65,13 +65,13 @@ def described(composed: Composed) -> dict[str, Any]:
         "limit": composed.limit,
         "parts": [{"units": part.units, "text": part.text, "octets": part.octets.hex()} for part in composed.parts],
         "segments": composed.segments,
-        "left": left(composed),
+        "left": _left(composed),
         "header_elements": composed.elements.hex(),
         "replaced": composed.replaced,
     }
 
 
-def left(composed: Composed) -> int:
+def _left(composed: Composed) -> int:
     """Count the units that the last message at the phone still has room for."""
     last = composed.parts[-1].units
     return composed.limit - last if composed.segments == len(composed.parts) else composed.segments * composed.limit - last
@@ -83,7 +83,7 @@ def _show(composed: Composed) -> None:
         ("encoding", composed.encoding.value),
         ("data_coding", f"{composed.data_coding:#04x}"),
         (units, sum(part.units for part in composed.parts)),
-        ("messages", f"{composed.segments}, of up to {composed.limit} {units}; room for {left(composed)} more"),
+        ("messages", f"{composed.segments}, of up to {composed.limit} {units}; room for {_left(composed)} more"),
     ]
     if composed.elements:
         summary.append(("header elements", composed.elements.hex(" ")))

@@ -1,0 +1,34 @@
+"""`mensageiro check-config`: whether a configuration is one, and what it comes to."""
+
+import json
+from pathlib import Path
+
+import click
+
+from gateway import config
+from gateway.cli.shared import config_option, json_option, one_line
+
+
+@click.command("check-config")
+@config_option
+@json_option
+def check_config(path: Path, as_json: bool) -> None:
+    """Check a configuration, and show what it comes to."""
+    with one_line():
+        settings = config.load(path)
+        config.check(settings)
+    if as_json:
+        click.echo(json.dumps(config.public(settings), indent=2))
+    else:
+        carriers = ", ".join(f"{name} ({_where(each)})" for name, each in settings.carriers.items())
+        click.echo(f"ok: {path}: instance {settings.gateway.instance}, broker {settings.broker.url}, carriers {carriers}")
+
+
+def _where(carrier: config.Carrier) -> str:
+    match carrier:
+        case config.Smpp():
+            return f"{carrier.host}:{carrier.port}"
+        case config.Http():
+            return carrier.base_url
+        case config.Webservice():
+            return carrier.url
