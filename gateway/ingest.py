@@ -84,7 +84,7 @@ def _tell(items: Sequence[Message | Cancel | Refusal]) -> None:
     for item in items:
         match item:
             case Message():
-                log.debug("message taken", source=item.source, id=item.id, routes=item.routes, parts=item.parts)
+                log.debug("message taken", source=item.source, id=item.id, routes=item.routes)
             case Cancel():
                 log.debug("cancel taken", source=item.source, id=item.id)
             case Refusal():

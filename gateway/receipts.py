@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import structlog
 
+from gateway import logs
 from gateway.carriers.base import Arrival, Reporter
 from gateway.carriers.mailbox import Mailbox
 from gateway.journal.base import Bells, Journal, JournalUnavailableError, Report
@@ -65,6 +66,8 @@ class Receipts:
         while True:
             arrivals = await carrier.inbound()
             self._under_way += 1
+            if logs.debugging():
+                _tell(arrivals, carrier.name)
             await batches.put((self._journal.match([arrival.item for arrival in arrivals], self._clock(), patience), arrivals))
 
     async def _acknowledge(self, carrier: Reporter, batches: asyncio.Queue[tuple[Awaitable[Report], Sequence[Arrival]]]) -> None:
@@ -99,3 +102,13 @@ class Receipts:
         for name, seconds in report.receipt_latencies:
             self._metrics.receipt_latency.labels(name).observe(seconds)
         self._bells.ring()
+
+
+def _tell(arrivals: Sequence[Arrival], reporter: str) -> None:
+    """Say what came: never from or to whom, nor a text."""
+    for item in (arrival.item for arrival in arrivals):
+        if isinstance(item, Receipt):
+            log.debug("receipt arrived", reporter=reporter, message_id=item.message_id, code=item.code, final=item.final)
+        else:
+            part = None if item.fragment is None else item.fragment.number
+            log.debug("reply arrived", reporter=reporter, encoding=item.encoding, part=part)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 import structlog
 
+from gateway import logs
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
 from gateway.dispatch.routing import Health, Route, chosen, probing, routes_of, subsets
@@ -131,6 +132,8 @@ class Dispatcher:
         if changed:
             batch += await self._replan(carrier, changed)
         carrier.submit(batch)
+        if logs.debugging():
+            _tell(batch, carrier.name)
         now = self._clock()
         latency = self._metrics.submit_latency.labels(carrier.name)
         for message in (message for message, _ in batch if message.part == 1):
@@ -194,6 +197,9 @@ class Dispatcher:
         message = self._in_flight.pop((answer.row, answer.attempt), None)
         deferrals = message.deferrals if message else 0
         outcome, retry_at, counts = decide(answer.outcome, deferrals, self._retry, self._clock(), self._jitter())
+        if message is not None and logs.debugging():
+            what = {"source": message.source, "id": message.id, "attempt": answer.attempt, "part": answer.part}
+            log.debug("message answered", carrier=carrier, **what, outcome=type(outcome).__name__.lower(), retry_at=retry_at)
         answer = answer if outcome is answer.outcome else msgspec.structs.replace(answer, outcome=outcome)
         return Settlement(answer, carrier, retry_at, counts)
 
@@ -223,6 +229,12 @@ def _prepare(carrier: Carrier, message: Message) -> Prepared | Rejected:
 def _is_planned(message: Message, prepared: Prepared) -> bool:
     """Say whether a message makes the parts that the journal knows of: settings may have changed since it came."""
     return len(prepared.parts) == message.parts and message.cut in (0, prepared.cut)
+
+
+def _tell(batch: Sequence[tuple[Message, Prepared]], carrier: str) -> None:
+    for message, prepared in batch:
+        what = {"source": message.source, "id": message.id, "attempt": message.attempt}
+        log.debug("message submitted", carrier=carrier, **what, part=message.part, parts=len(prepared.parts), encoding=prepared.encoding)
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

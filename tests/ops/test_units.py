@@ -95,6 +95,21 @@ listen = "127.0.0.1:{admin}"
 level = "info"
 """
 
+WEB_TOML = """
+[carriers.http]
+kind = "http"
+base_url = "http://127.0.0.1:{web}/sms"
+user = "u"
+[carriers.webservice]
+kind = "webservice"
+url = "http://127.0.0.1:{web}/wbsapi.asmx"
+user = "u"
+[callbacks]
+enabled = true
+listen = "127.0.0.1:{callbacks}"
+token = "a-token-of-the-path"
+"""
+
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
@@ -205,19 +220,26 @@ async def test_a_whole_life_needs_no_system_call_and_no_socket_that_the_unit_ref
         pytest.skip("strace is not installed")
     await stack.start_broker()
     await stack.start_sandbox()
+    provider = Process(tmp_path / "provider.log", "sandbox", "--port", "0", "--http-port", str(web := free_port()))
+    await provider.start()
     unit, port, trace = Unit("mensageiro.service", tmp_path / "root"), free_port(), tmp_path / "trace"
     install(unit, stack, "gateway.toml", "smpp.password", prefix="sms", admin=port, state_dir=True)
+    with (unit.root / "etc/mensageiro/gateway.toml").open("a") as file:
+        file.write(WEB_TOML.format(web=web, callbacks=free_port()))
     service = process(unit, tmp_path / "service.log", (strace, "-f", "--seccomp-bpf", "-qqq", "-o", str(trace)))
     await service.start()
     try:
         await ready(port)
-        await stack.send(stack.traffic.message("0002", id="m-1"))
-        await stack.until_ended(["m-1"], DEADLINE)
+        await stack.send(*(stack.traffic.message("0002", id=f"by-{way}", routes=[way]) for way in ("smpp", "http", "webservice")))
+        await stack.until_ended(["by-smpp"], DEADLINE)
+        for way in ("http", "webservice"):
+            await stack.until_told(f"by-{way}", "accepted", DEADLINE)
         os.kill(int(trace.read_text().split(maxsplit=1)[0]), signal.SIGTERM)
         await service.wait()
     finally:
-        if service.running:
-            await service.kill()
+        for process_ in (service, provider):
+            if process_.running:
+                await process_.kill()
     calls = re.findall(r"^\d+ +(?:<\.\.\. )?([a-z0-9_]+)", trace.read_text(), re.MULTILINE)
     needed = set(calls) - {"fchown"}  # SQLite, as root alone, gives its files to the owner of the database
     assert len(needed) > 40
