@@ -74,7 +74,8 @@ def _chosen(tx: Transaction, selection: Selection, states: Sequence[QueueState])
     where, values = conditions(given(selection))
     spanned = selection.since is not None or selection.until is not None
     limit = -1 if spanned else selection.limit
-    condition = f"{where} AND state IN ({placeholders(states)}) ORDER BY row LIMIT ?"
+    # All that wait have a due_at; to say so lets the index serve, and not the table with all that has ended.
+    condition = f"{where} AND state IN ({placeholders(states)}) AND due_at IS NOT NULL ORDER BY row LIMIT ?"
     found = tx.records(condition, [*values, *states, limit])
     return [record for record in found if in_span(selection, record.message.received_at)][: selection.limit]
 

@@ -10,7 +10,7 @@ from gateway.journal.records import Attempt, Record, part_row, unpack_receipt
 from gateway.journal.reporting import apply
 from gateway.journal.taking import accept, part_of
 from gateway.journal.transaction import Transaction, count
-from gateway.message import Answer, Receipt, Submitted
+from gateway.message import Answer, QueueState, Receipt, Submitted
 
 _PARKED = "SELECT row, body FROM receipt WHERE destination = ? AND carrier = ? ORDER BY row"
 _STILL = "SELECT 1 FROM receipt WHERE row = ?"
@@ -33,7 +33,8 @@ def prove(tx: Transaction, receipt: Receipt, match: Match, now: float, report: R
     record = tx.record(attempt.message)
     assert record is not None  # suspect has read it
     tx.resolve_doubt(attempt.message, attempt.n)
-    count(report, "in_doubt", attempt.carrier, way)
+    if record.state is QueueState.IN_DOUBT or record.possible_duplicate:  # else it is known to be taken, and only its id was not
+        count(report, "in_doubt", attempt.carrier, way)
     total = record.total
     if total > 1 and attempt.part == record.part:
         _take(tx, record, attempt, receipt, now, report)

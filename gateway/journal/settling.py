@@ -71,7 +71,10 @@ def _current(tx: Transaction, record: Record, settlement: Settlement, now: float
     if isinstance(outcome, InDoubt):
         _doubt(tx, record, settlement, outcome, now, report)
         return
-    tx.resolve(record.row, record.attempt)
+    if isinstance(outcome, Submitted) and _unnamed(tx, record, settlement, outcome):
+        _keep_attempt(tx, record, settlement.answer)  # as one in doubt: a receipt with our reference will tell the id
+    else:
+        tx.resolve(record.row, record.attempt)
     if isinstance(outcome, Submitted):
         accept(tx, record, settlement.carrier, settlement.answer, outcome, now, report)
     elif _taken_before(tx, record, settlement, now, report):
@@ -142,8 +145,7 @@ def _defer(tx: Transaction, record: Record, settlement: Settlement, outcome: Def
 def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InDoubt, now: float, report: Report) -> None:
     carrier = settlement.carrier
     record.last_error = outcome.detail
-    values = (settlement.answer.at, record.row, record.attempt)
-    tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
+    _keep_attempt(tx, record, settlement.answer)
     count(report, "messages", carrier, "in_doubt")
     count(report, "in_doubt", carrier, "entered")
     if _taken_before(tx, record, settlement, now, report):
@@ -155,6 +157,16 @@ def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InD
     if record.state is QueueState.IN_DOUBT and _may_resubmit(tx, record, now):
         resubmit(tx, record, carrier, now)
         count(report, "in_doubt", carrier, "resubmitted")
+
+
+def _unnamed(tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted) -> bool:
+    """Say whether the provider gave what it took no id, and does not know it by our number either."""
+    return record.message.receipt and not any(outcome.message_ids) and settlement.carrier not in tx.policies.surrogates
+
+
+def _keep_attempt(tx: Transaction, record: Record, answer: Answer) -> None:
+    values = (answer.at, record.row, record.attempt)
+    tx.memory.doubts += tx.run("UPDATE attempt SET doubtful_since = ? WHERE message = ? AND n = ?", values)
 
 
 def _may_resubmit(tx: Transaction, record: Record, now: float) -> bool:

@@ -255,3 +255,33 @@ async def test_a_receipt_proves_a_message_of_which_two_copies_are_in_doubt(bench
     assert [(event["type"], event.get("code"), event["final"]) for event in events] == [
         ("in_doubt", None, False), ("in_doubt", None, False), ("receipt", 1, False), ("receipt", 2, True),
     ]  # fmt: skip
+
+
+# --- Taken, and no id was told -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_receipt_of_what_was_taken_without_an_id_is_found_by_our_reference(bench: Any) -> None:
+    message = await bench.send("a", Submitted(()))
+    await bench.receive("x", 1, to=PHONE, reference=message.reference)
+    await bench.receive("x", 2)
+    events = await bench.events()
+    assert [(event["type"], event["final"]) for event in events] == [("accepted", False), ("receipt", False), ("receipt", True)]
+
+
+async def test_parts_that_were_taken_without_an_id_are_found_by_their_references(bench: Any) -> None:
+    await bench.queue("a", parts=2)
+    first = await bench.send_part(Submitted(()), 2)
+    await bench.receive("x", 2, to=PHONE, reference=first.reference)  # it has to wait
+    second = await bench.send_part(Submitted(()), 2)
+    await bench.receive("y", 2, to=PHONE, reference=second.reference)
+    events = await bench.events()
+    assert events[0]["message_ids"] == ["x", ""]
+    assert [(event.get("part"), event["final"]) for event in events[1:]] == [(1, False), (2, True)]
+
+
+async def test_what_was_taken_without_an_id_and_has_ended_leaves_no_attempt(bench: Any) -> None:
+    await bench.send("a", Submitted(("",)))
+    bench.now += 3600
+    await bench.journal.tick(bench.now)
+    (shown,) = await bench.journal.show(None, "a")
+    assert (shown["state"], shown["attempts"]) == ("done", [])

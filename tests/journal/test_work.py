@@ -1,15 +1,21 @@
 """The writer's work on what time demands does not grow with what is kept: counted in steps of SQLite's machine, not in seconds."""
 
 import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gateway.journal.base import Selection
 from gateway.journal.records import LOOSE, pack
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Message, QueueState
 
 NOW = 1_800_000_000.0
 STEPS = 100  # of SQLite's machine a count
+NUMBER = 20_000  # rows of each table
+EVERY_ROW = 2 * NUMBER  # to read every row of one table takes three steps a row
 POLICIES = Policies(instance="test", owner="test")
 
 
@@ -24,7 +30,7 @@ def fill(connection: Any, number: int) -> None:
         "possible_duplicate, cancel, carrier, confirmed, body, destination) "
         "VALUES (?, '', ?, ?, 0, 1, 1, ?, ?, 1, 0, 1, 0, 0, 'smpp', 1, ?, 87650000)",
         [
-            (row, str(row), *((QueueState.DONE, NOW) if row % 10 else (next(waiting), NOW + 9e5)), NOW + 9e5, body)
+            (row, str(row), *((QueueState.DONE, NOW) if row % 100 else (next(waiting), NOW + 9e5)), NOW + 9e5, body)
             for row in range(1, number)
         ],
     )
@@ -36,23 +42,33 @@ def fill(connection: Any, number: int) -> None:
     connection.execute("COMMIT")
 
 
-async def steps_of_a_tick(path: Path, number: int) -> int:
-    """Return how many steps a tick takes in a journal of that size."""
-    journal = SqliteJournal(path, POLICIES, commit_interval=0.0, clock=lambda: NOW)
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    journal = SqliteJournal(tmp_path / "journal.db", POLICIES, commit_interval=0.0, clock=lambda: NOW)
     await journal.open()
-    assert journal._connection is not None
-    fill(journal._connection, number)
+    fill(journal._connection, NUMBER)
     await journal.close()
     await journal.open()
+    yield journal
+    await journal.close()
+
+
+async def steps(journal: SqliteJournal, operation: Callable[[], Awaitable[object]]) -> int:
+    """Return how many steps an operation takes."""
+    assert journal._connection is not None
     counted = itertools.count()
     journal._connection.set_progress_handler(lambda: next(counted) < 0, STEPS)
-    ticked = await journal.tick(NOW + 1)
+    await operation()
     journal._connection.set_progress_handler(None, 0)
-    await journal.close()
-    assert (ticked.woken, ticked.next_due) == (0, NOW + 9e5)
     return next(counted) * STEPS
 
 
-async def test_a_tick_that_has_nothing_to_do_does_not_look_through_a_table(tmp_path: Path) -> None:
-    number = 20_000
-    assert await steps_of_a_tick(tmp_path / "journal.db", number) < 4 * number  # to read every row of one table takes more
+async def test_a_tick_that_has_nothing_to_do_does_not_look_through_a_table(journal: SqliteJournal) -> None:
+    ticked = await journal.tick(NOW + 1)
+    assert (ticked.woken, ticked.next_due) == (0, NOW + 9e5)
+    assert await steps(journal, lambda: journal.tick(NOW + 1)) < EVERY_ROW
+
+
+async def test_what_an_operator_does_to_what_waits_does_not_look_through_what_has_ended(journal: SqliteJournal) -> None:
+    for operation in (journal.hold, journal.release, lambda some: journal.retry(some, NOW)):
+        assert await steps(journal, lambda: operation(Selection(ids=("no such",)))) < EVERY_ROW  # noqa: B023 - awaited within the turn
