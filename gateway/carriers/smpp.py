@@ -297,7 +297,7 @@ class SmppCarrier:
         self._pdus["in", pdu.command_id, pdu.command_status] += 1
         if type(context) is _Submission:
             outcome = self._outcome_of(connection, pdu, context, event.elapsed)
-            if context.part < context.parts and not isinstance(outcome, Submitted):
+            if context.part < context.parts and isinstance(outcome, Rejected):
                 self._homes.leave(context.row)
             self._outcomes.add(Answer(context.row, context.attempt, outcome, self._clock(), event.elapsed, context.part, context.parts))
         elif type(context) is _Cancel:

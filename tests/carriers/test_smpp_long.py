@@ -226,6 +226,21 @@ async def test_after_its_session_a_message_goes_on_over_another(smsc: Smsc, star
     assert smsc.submits[1][0] is not home
 
 
+async def test_a_throttled_part_goes_again_over_the_session_of_its_message(smsc: Smsc, start: Start) -> None:
+    rig = start(binds=3)
+    await rig.ready(3)
+    rig.submit(long_message(1, 1))
+    await rig.answers(1)
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RTHROTTLED)
+    rig.submit(long_message(1, 2))
+    await rig.answers(1)
+    smsc.on_submit = smsc.accept
+    await rig.carrier.wait_credit()
+    rig.submit(long_message(1, 2))
+    await rig.answers(1)
+    assert len({id(stream) for stream, _ in smsc.submits}) == 1
+
+
 async def test_a_throttled_part_is_put_off_and_told_as_that_part(smsc: Smsc, start: Start) -> None:
     smsc.on_submit = smsc.refuse(CommandStatus.ESME_RTHROTTLED)
     rig = start()
