@@ -234,7 +234,7 @@ class SoapWire:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: a name that the DNS cannot have
             return Probe(Effect.UNREACHABLE, f"no connection ({type(error).__name__})")
         writer.close()
         return Probe(Effect.ANSWERED)
