@@ -256,9 +256,9 @@ class RequestCarrier:
         """Keep account of the kinds without credits, and add to an outcome what its answer cannot tell."""
         if effect is Effect.NO_CREDITS and isinstance(outcome, Deferred):
             now = self._monotonic()
-            self._purses.empty(load.purse, now, written_at)
+            retry_after = self._purses.empty(load.purse, now, written_at)
             self._credits_due = min(self._credits_due, now + self._patience * CREDITS_SOON)
-            return msgspec.structs.replace(outcome, retry_after=self._purses.admit(load.purse, now))
+            return msgspec.structs.replace(outcome, retry_after=retry_after)
         self._purses.ended(load.purse, written_at, paid=effect is Effect.TAKEN)
         if isinstance(outcome, Submitted):
             return msgspec.structs.replace(outcome, encoding=load.prepared.encoding, replaced=load.prepared.replaced)
