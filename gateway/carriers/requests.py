@@ -204,8 +204,9 @@ class RequestCarrier:
         for message, prepared in batch:
             purse = Purse(message.kind, message.cost_centre or self._wire.default_cost_centre)
             load = Load(message.row, message.attempt, purse, prepared)
-            waits = self._purses.admit(purse, now)
-            if waits:
+            if self._stopping:  # the claim was under way, and perhaps nobody takes requests any more
+                self._answer(load, NEVER_SENT)
+            elif waits := self._purses.admit(purse, now):
                 self._answer(load, Deferred("not enough credits for such messages", Scope.ASIDE, waits))
             else:
                 admitted.append(load)

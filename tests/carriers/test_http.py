@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, STALL
+from gateway.carriers.requests import CONNECTIONS, NEVER_SENT, STALL
 from gateway.carriers.suspension import SILENCES, STREAK
 from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
@@ -690,6 +690,16 @@ async def test_what_waits_in_line_when_it_stops_was_never_sent(server: RawServer
     outcomes = await rig.outcomes(30)
     assert [type(outcome) for outcome in outcomes] == [InDoubt] * CONNECTIONS + [Deferred] * (30 - CONNECTIONS)
     assert len(server.of("send")) == CONNECTIONS + 1
+
+
+async def test_what_was_claimed_while_it_stopped_was_never_sent(server: RawServer, start: Start) -> None:
+    rig = start()
+    await rig.prove()
+    await rig.carrier.stop(1.0)
+    await rig.ended()
+    rig.carrier.submit([(message(1), rig.prepared(message(1)))])
+    assert await rig.outcomes(1) == [NEVER_SENT]
+    assert len(server.of("send")) == 1
 
 
 async def test_a_carrier_that_does_not_run_admits_nothing(server: RawServer) -> None:
