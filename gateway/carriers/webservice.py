@@ -14,6 +14,7 @@ way). They are told by faultcode and a few words, all of which must fit.
 
 import asyncio
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
@@ -40,7 +41,11 @@ BATCH = 50
 DEFAULT_NAMESPACE = "http://tempuri.org/"
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}Envelope"
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
+_ZEEP_STUMBLES = (zeep.exceptions.Error, etree.LxmlError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _PARSER = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+
+
+logging.getLogger("zeep").setLevel(logging.CRITICAL)  # it logs values that it cannot read, and an answer's values name people
 
 
 class Fault(NamedTuple):
@@ -111,7 +116,7 @@ class SoapClient:
         except zeep.exceptions.Fault as fault:
             code = str(fault.code or "").rpartition(":")[2]
             return Fault(code, str(fault.message or "")) if code else strange
-        except zeep.exceptions.Error:
+        except _ZEEP_STUMBLES:
             return strange
         return str(result) if result is not None else None
 
