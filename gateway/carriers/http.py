@@ -32,6 +32,7 @@ from gateway.provider.answers import (
     CreditRow,
     Credits,
     Entry,
+    OutOfDate,
     Refused,
     SendMultipleAnswer,
 )
@@ -170,7 +171,7 @@ class HttpWire:
         if not isinstance(exchange, Fetched):
             return Probe(verdict_without_answer(exchange).effect, exchange.detail)
         match _answer_of(AskCredits(), exchange):
-            case Credits():
+            case Credits() | OutOfDate():  # were it withdrawn as others were, nothing else would ever find the provider there
                 return Probe(Effect.ANSWERED)
             case Refused() as refused:
                 bad = refused.result.result_class is ResultClass.BAD_ACCOUNT

@@ -9,6 +9,7 @@ Who submits over HTTP must know whether a request can have reached the provider:
 Every request leaves at most once. aiohttp repeats a GET by itself when a kept-alive connection breaks under it, since a GET should be
 harmless; here it sends a message. `_once` stands between aiohttp's loop and its connections and turns what would be repeated into an error
 that is not. Connections that idle longer than most servers allow are not used again, so that few requests meet one that is about to close.
+Nor are those over which a server said something that nobody had asked for: the next request would read it as its own answer.
 
 URLs hold secrets: they are in no error, no detail and no log line from here. Proxies of the environment are ignored, certificates verified.
 Known limit: an answer without Content-Length that breaks off looks whole; its reader must judge what it says.
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 import gateway
@@ -65,12 +68,24 @@ class _Progress:
         self.written = False
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Hands out connections that are silent: aiohttp looks only whether the one in its pool is still open."""
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
+        """Get a connection from the pool, or a new one; close those that have something to read before anything was asked."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
 def open_session(connections: int, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
     """Open a session whose requests leave at most once, over at most `connections` at a time; `tls` replaces the default trust."""
     progress = aiohttp.TraceConfig()
     progress.on_request_headers_sent.append(_note_written)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
+        connector=_Connector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={hdrs.USER_AGENT: f"mensageiro/{gateway.__version__}", hdrs.ACCEPT_ENCODING: "identity"},
         auto_decompress=False,
@@ -102,7 +117,7 @@ async def _request(
             status, answer = response.status, await _whole(response)
     except TimeoutError:
         return Unanswered("no answer in time") if progress.written else NeverWritten("no connection in time")
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:
         return Unanswered(_cut(error)) if progress.written else NeverWritten(_why(error))
     return Fetched(status, answer) if len(answer) <= BODY_LIMIT else Unanswered("the answer is too long")
 
@@ -151,7 +166,7 @@ def _why(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return "no connection: the certificate is not valid for this host"
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():  # the latter of a name that the DNS cannot have
             return "no connection: the name is not known"
         case aiohttp.ClientConnectorSSLError():
             return "no connection: TLS failed"

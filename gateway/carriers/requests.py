@@ -204,8 +204,9 @@ class RequestCarrier:
         for message, prepared in batch:
             purse = Purse(message.kind, message.cost_centre or self._wire.default_cost_centre)
             load = Load(message.row, message.attempt, purse, prepared)
-            waits = self._purses.admit(purse, now)
-            if waits:
+            if self._stopping:  # the claim was under way, and perhaps nobody takes requests any more
+                self._answer(load, NEVER_SENT)
+            elif waits := self._purses.admit(purse, now):
                 self._answer(load, Deferred("not enough credits for such messages", Scope.ASIDE, waits))
             else:
                 admitted.append(load)
@@ -256,9 +257,9 @@ class RequestCarrier:
         """Keep account of the kinds without credits, and add to an outcome what its answer cannot tell."""
         if effect is Effect.NO_CREDITS and isinstance(outcome, Deferred):
             now = self._monotonic()
-            self._purses.empty(load.purse, now, written_at)
+            retry_after = self._purses.empty(load.purse, now, written_at)
             self._credits_due = min(self._credits_due, now + self._patience * CREDITS_SOON)
-            return msgspec.structs.replace(outcome, retry_after=self._purses.admit(load.purse, now))
+            return msgspec.structs.replace(outcome, retry_after=retry_after)
         self._purses.ended(load.purse, written_at, paid=effect is Effect.TAKEN)
         if isinstance(outcome, Submitted):
             return msgspec.structs.replace(outcome, encoding=load.prepared.encoding, replaced=load.prepared.replaced)

@@ -158,15 +158,16 @@ class Purses(Generic[K]):
     def __bool__(self) -> bool:
         return bool(self._empty)
 
-    def empty(self, key: K, now: float, written_at: float) -> None:
-        """Note that credits ran out, as an answer to what was written at `written_at` says."""
+    def empty(self, key: K, now: float, written_at: float) -> float:
+        """Note an answer to what was written at `written_at` that says so. Return the seconds until it is worth another try."""
         purse = self._empty.get(key)
         if purse is None:
             purse = self._empty[key] = _Purse(Pause(*(self._patience * seconds for seconds in CREDIT)), now)
         elif written_at < purse.since:
-            return
+            return max(0.0, purse.pause.until - now)
         purse.pause.take(now)
         purse.since, purse.probing = now, False
+        return purse.pause.until - now
 
     def admit(self, key: K, now: float) -> float:
         """Return the seconds that messages of this kind must wait; 0 = this one may leave, as a probe where credits had run out."""

@@ -67,17 +67,24 @@ def verdicts_of_batch(entries: Sequence[Entry], asked: Sequence[Asked]) -> list[
     """Give each message of a batch its verdict, in the order of `asked`.
 
     A complaint about the shape of a batch, as a whole or at one of its lines, says nothing about a message: it goes again by itself.
+    A 0 among other lines is not alone, and so not believed: what is taken for one message's "not concluded" would send it twice.
     """
     match = match_batch(entries, asked)
     if match.whole is not None:
-        return [_verdict_in_batch(match.whole)] * len(asked)
+        return [_again_alone(match.whole) or verdict_of(match.whole)] * len(asked)
     unproven = Verdict(InDoubt("the batch's answer does not tell what became of this message"), _effect_of_doubt(entries))
     answers = match.answers
-    return [_verdict_in_batch(answers[place]) if place in answers else unproven for place in range(len(asked))]
+    return [_verdict_of_line(answers[place]) if place in answers else unproven for place in range(len(asked))]
 
 
-def _verdict_in_batch(entry: Entry) -> Verdict:
-    return Verdict(None, Effect.ANSWERED) if entry.result_class is ResultClass.BAD_REQUEST else verdict_of(entry)
+def _verdict_of_line(entry: Entry) -> Verdict:
+    if entry.result_class is ResultClass.NOT_CONCLUDED:
+        return Verdict(InDoubt("a 0 among the lines of a batch's answer"), Effect.SILENT)
+    return _again_alone(entry) or verdict_of(entry)
+
+
+def _again_alone(entry: Entry) -> Verdict | None:
+    return Verdict(None, Effect.ANSWERED) if entry.result_class is ResultClass.BAD_REQUEST else None
 
 
 def _effect_of_doubt(entries: Sequence[Entry]) -> Effect:

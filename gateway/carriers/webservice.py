@@ -14,6 +14,7 @@ way). They are told by faultcode and a few words, all of which must fit.
 
 import asyncio
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
@@ -40,7 +41,11 @@ BATCH = 50
 DEFAULT_NAMESPACE = "http://tempuri.org/"
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}Envelope"
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
+_ZEEP_STUMBLES = (zeep.exceptions.Error, etree.LxmlError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _PARSER = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+
+
+logging.getLogger("zeep").setLevel(logging.CRITICAL)  # it logs values that it cannot read, and an answer's values name people
 
 
 class Fault(NamedTuple):
@@ -111,7 +116,7 @@ class SoapClient:
         except zeep.exceptions.Fault as fault:
             code = str(fault.code or "").rpartition(":")[2]
             return Fault(code, str(fault.message or "")) if code else strange
-        except zeep.exceptions.Error:
+        except _ZEEP_STUMBLES:
             return strange
         return str(result) if result is not None else None
 
@@ -234,7 +239,7 @@ class SoapWire:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: a name that the DNS cannot have
             return Probe(Effect.UNREACHABLE, f"no connection ({type(error).__name__})")
         writer.close()
         return Probe(Effect.ANSWERED)

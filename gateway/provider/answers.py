@@ -67,7 +67,7 @@ class Entry(Hidden, frozen=True, kw_only=True):
     @property
     def _exactly_zero(self) -> bool:
         """Whether a 0 stands with nothing, or with the manual's words for it: else it may be no code, and the message taken."""
-        return not self.protocol and all(plain_words(field).startswith("REQUISI") for field in self.fields)
+        return self.alone and all(plain_words(field).startswith("REQUISI") for field in self.fields)
 
     @property
     def alone(self) -> bool:

@@ -107,7 +107,9 @@ def _entry(function: Function, record: Sequence[str]) -> Entry:
     rest = [*record[: places[0]], *record[places[0] + 1 :]]
     if protocol:
         rest.remove(protocol)
-    return Entry(function=function, code=int(record[places[0]]), protocol=protocol, fields=tuple(filter(None, rest)))
+    code = record[places[0]]
+    exact = code == "0" or int(code) != 0  # 00 is not what the manual knows as 0, and that one is sent again
+    return Entry(function=function, code=int(code) if exact else None, protocol=protocol, fields=tuple(filter(None, rest)))
 
 
 def _has_digits(found: Iterable[str]) -> bool:

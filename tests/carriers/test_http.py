@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, STALL
+from gateway.carriers.requests import CONNECTIONS, NEVER_SENT, STALL
 from gateway.carriers.suspension import SILENCES, STREAK
 from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
@@ -256,6 +256,16 @@ async def test_silence_takes_the_carrier_down_with_one_message_at_a_time_in_doub
     assert len(server.of("send")) == SILENCES + 1
 
 
+async def test_a_probe_that_was_withdrawn_finds_the_provider_all_the_same(server: RawServer, start: Start) -> None:
+    rig = start()
+    await server.stop()
+    await rig.outcome(message())
+    server.answer = lambda request: ok("OUT-OF-DATE") if request.function == "crdtf" else decent(request)
+    await server.start()
+    await rig.until(CarrierState.READY)
+    assert isinstance(await rig.outcome(message()), Submitted)
+
+
 async def test_a_probe_that_finds_the_account_disabled_suspends_without_risking_a_message(server: RawServer, start: Start) -> None:
     rig = start({"patience": 0.01})
     await server.stop()
@@ -413,6 +423,17 @@ async def test_half_an_answer_leaves_exactly_the_other_half_in_doubt(server: Raw
     await rig.send(*batch(4))
     assert [type(outcome) for outcome in await rig.outcomes(4)] == [Submitted, Submitted, InDoubt, InDoubt]
     assert rig.carrier.credit() > 1, "a part of an answer is no silence"
+
+
+async def test_a_zero_among_other_lines_is_not_believed(server: RawServer, start: Start) -> None:
+    def zero_second(request: Request) -> Reply:
+        return ok("\n".join("0" if place == 1 else line(item) for place, item in enumerate(items(request))))
+
+    server.answer = lambda request: zero_second(request) if request.function == "mult" else decent(request)
+    rig = start()
+    await rig.prove()
+    await rig.send(*batch(3))
+    assert [type(outcome) for outcome in await rig.outcomes(3)] == [Submitted, InDoubt, Submitted]
 
 
 @pytest.mark.parametrize("reply", ["", "<html/>", f"1;{MD5}", "91", CLOSE, ok("", 502)])
@@ -669,6 +690,16 @@ async def test_what_waits_in_line_when_it_stops_was_never_sent(server: RawServer
     outcomes = await rig.outcomes(30)
     assert [type(outcome) for outcome in outcomes] == [InDoubt] * CONNECTIONS + [Deferred] * (30 - CONNECTIONS)
     assert len(server.of("send")) == CONNECTIONS + 1
+
+
+async def test_what_was_claimed_while_it_stopped_was_never_sent(server: RawServer, start: Start) -> None:
+    rig = start()
+    await rig.prove()
+    await rig.carrier.stop(1.0)
+    await rig.ended()
+    rig.carrier.submit([(message(1), rig.prepared(message(1)))])
+    assert await rig.outcomes(1) == [NEVER_SENT]
+    assert len(server.of("send")) == 1
 
 
 async def test_a_carrier_that_does_not_run_admits_nothing(server: RawServer) -> None:

@@ -102,14 +102,27 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_used_again(
     assert server.connections == 3
 
 
+async def test_what_a_server_says_unasked_is_nobodys_answer(serve: MakeServer, session: aiohttp.ClientSession) -> None:
+    server = await serve(lambda request: ok(f"answer {len(server.requests)}"))
+    assert await get(session, server) == Fetched(200, b"answer 1")
+    (writer,) = server.open
+    writer.write(ok("1;8eb339e2545a9e01d60e542d6798a4b5").raw)
+    await writer.drain()
+    _, arrived = await asyncio.open_connection("127.0.0.1", server.port)  # what was written before has been read by then
+    arrived.close()
+    assert await get(session, server) == Fetched(200, b"answer 2")
+    assert [request.connection for request in server.requests] == [1, 3]
+
+
 async def test_nobody_listening_is_never_written(session: aiohttp.ClientSession) -> None:
     answer = await fetch(session, f"http://127.0.0.1:{free_port()}/sms/send", f"u={SECRET}", 10.0)
     assert answer == NeverWritten("no connection: Connection refused")
 
 
-async def test_a_name_that_nobody_knows_is_never_written(session: aiohttp.ClientSession) -> None:
-    answer = await fetch(session, "http://nowhere.invalid/sms/send", f"u={SECRET}", 10.0)
-    assert isinstance(answer, NeverWritten)
+@pytest.mark.parametrize("host", ["nowhere.invalid", "url..com.br", f"{'x' * 64}.com.br"])
+async def test_a_name_that_nobody_knows_is_never_written(session: aiohttp.ClientSession, host: str) -> None:
+    answer = await fetch(session, f"http://{host}/sms/send", f"u={SECRET}", 10.0)
+    assert answer == NeverWritten("no connection: the name is not known")
 
 
 async def test_a_connection_that_does_not_come_about_in_time_is_never_written(session: aiohttp.ClientSession) -> None:

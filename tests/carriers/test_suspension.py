@@ -149,6 +149,14 @@ def test_a_try_that_finds_no_credits_doubles_the_pause_and_one_that_found_nothin
     assert purses.admit("flash", later + 2) == pytest.approx(2 * CREDIT[0] - 1), "of the same batch: no news"
 
 
+def test_news_from_before_credits_were_seen_does_not_take_the_place_of_the_message_that_tries() -> None:
+    purses: Purses[str] = Purses()
+    assert purses.empty("flash", 10.0, 9.0) == CREDIT[0]
+    purses.filled(lambda _: True, 20.0)
+    assert purses.empty("flash", 21.0, 9.0) == 0.0, "written before they ran out, and answered late"
+    assert purses.admit("flash", 21.0) == 0.0
+
+
 def test_credits_that_are_seen_let_a_kind_be_tried_at_once() -> None:
     purses: Purses[str] = Purses()
     purses.empty("flash", 10.0, 9.0)

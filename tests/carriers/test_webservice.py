@@ -275,9 +275,13 @@ def test_any_bytes_are_an_answer(body: bytes, status: int) -> None:
 tags = st.sampled_from(
     ["soap:Envelope", "soap:Body", "soap:Header", "soap:Fault", "sendUniqueResponse", "sendUniqueResult", "faultcode", "x"]
 )
+types = st.sampled_from(["", "xsd:string", "xsd:int", "xsd:dateTime", "xsd:nothing", "nobody:string", "sendUniqueResponse"])
+attributes = st.just("") | types.map(lambda type: f' xsi:type="{type}"') | st.just(' xsi:nil="true"')
 trees = st.recursive(
     st.text("1;a<>", max_size=4).map(escape),
-    lambda inner: st.tuples(tags, st.lists(inner, max_size=3)).map(lambda node: f"<{node[0]}>{''.join(node[1])}</{node[0]}>"),
+    lambda inner: st.tuples(tags, attributes, st.lists(inner, max_size=3)).map(
+        lambda node: f"<{node[0]}{node[1]}>{''.join(node[2])}</{node[0]}>"
+    ),
     max_leaves=8,
 )
 
@@ -285,8 +289,26 @@ trees = st.recursive(
 @given(trees, trees)
 @hypothesis_settings(max_examples=200, deadline=None)
 def test_any_tree_of_familiar_names_is_an_answer(first: str, second: str) -> None:
-    body = f'<soap:Envelope xmlns:soap="{SOAP}" xmlns="{NAMESPACE}">{first}<soap:Body>{second}</soap:Body></soap:Envelope>'
-    SOAP_CLIENT._read("sendUnique", Fetched(200, body.encode()))
+    SOAP_CLIENT._read("sendUnique", Fetched(200, typed(first, second)))
+
+
+@given(attributes, attributes, st.text("1;a", max_size=4))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_any_type_of_a_result_is_an_answer(outer: str, inner: str, result: str) -> None:
+    body = f"<sendUniqueResponse{outer}><sendUniqueResult{inner}>{result}</sendUniqueResult></sendUniqueResponse>"
+    SOAP_CLIENT._read("sendUnique", Fetched(200, typed("", body)))
+
+
+def typed(header: str, body: str) -> bytes:
+    schema = "http://www.w3.org/2001/XMLSchema"
+    names = f'xmlns:soap="{SOAP}" xmlns="{NAMESPACE}" xmlns:xsd="{schema}" xmlns:xsi="{schema}-instance"'
+    return f"<soap:Envelope {names}>{header}<soap:Body>{body}</soap:Body></soap:Envelope>".encode()
+
+
+def test_a_result_that_zeep_cannot_read_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    body = '<sendUniqueResponse><sendUniqueResult xsi:type="xsd:int">1;11987654321</sendUniqueResult></sendUniqueResponse>'
+    SOAP_CLIENT._read("sendUnique", Fetched(200, typed("", body)))
+    assert caplog.records == []
 
 
 # --- Batches ----------------------------------------------------------------------------------------------------------------------

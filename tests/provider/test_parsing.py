@@ -323,7 +323,9 @@ def test_a_message_under_review_may_have_a_protocol_or_none() -> None:
         assert (answer.result_class, answer.protocol) == (C.UNDER_REVIEW, protocol)
 
 
-@pytest.mark.parametrize("text", [f"0;{MD5}", "0;544", "0;0", "0;x1", "0 Runtime Error", "00;1", "0;<html>"])
+@pytest.mark.parametrize(
+    "text", [f"0;{MD5}", "0;544", "0;0", "0;x1", "0 Runtime Error", "00;1", "0;<html>", "00", "-0", "000", f"0;REQUISICAO {MD5}"]
+)
 def test_a_zero_that_is_not_alone_is_not_believed(text: str) -> None:
     answer = read(F.SEND, text)
     assert isinstance(answer, Unparsable) or (isinstance(answer, Entry) and answer.result_class is C.UNKNOWN)
