@@ -513,7 +513,7 @@ def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
 
 
 def _bare_url(url: str, key: str) -> None:
-    """Refuse credentials and a query: what says who we are is `user`, and an URL is shown where a secret is not."""
+    """Refuse credentials and a query: what says who we are is `user`, and a URL is shown where a secret is not."""
     parts = _url(url, key, ("http", "https"))
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{key}: takes no credentials, no ? and no #; who asks is `user`")
