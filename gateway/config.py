@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -50,6 +50,12 @@ InboundAlphabet = Literal["gsm7", "gsm7-packed", "ascii", "latin1", "ucs2", "ucs
 DataCodingKey = Annotated[str, Meta(pattern=r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)")]
 TRANSLITERATE = "in every message replace what the GSM alphabet lacks (ã -> a), as if it asked for it"
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
+IN_WORDS = {  # what a pattern asks for: its own text is no answer to a mistake
+    rf"^{NAME}$(?!\n)": "needs 1 to 32 of A-Z a-z 0-9 _ -",
+    C_OCTETS: "has a character that SMPP cannot carry",
+    TOPIC_PREFIX: "needs topic levels without + # and control characters, no $ or / at its beginning and no / at its end",
+    r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)": "data_coding_in: a data_coding is 0 to 255, or 0x00 to 0xff",
+}
 CostCentre = Annotated[int, Meta(ge=0, le=4294967295)]
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,128}")  # what needs no escape in a path. RFC 3986 s2.3
 TOKEN_FAULT = "token: needs 16 to 128 of A-Z a-z 0-9 . _ ~ -"  # noqa: S105 - what is wrong with one
@@ -249,7 +255,7 @@ class Http(Section, frozen=True, tag="http", tag_field="kind"):
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
 
     def __post_init__(self) -> None:
-        _url(self.base_url, "base_url", ("http", "https"))
+        _bare_url(self.base_url, "base_url")
         _user(self)
 
 
@@ -267,7 +273,7 @@ class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
 
     def __post_init__(self) -> None:
-        _url(self.url, "url", ("http", "https"))
+        _bare_url(self.url, "url")
         _user(self)
 
 
@@ -332,7 +338,9 @@ class Config(Section, frozen=True):
             raise ValueError("broker.shared_group: a group needs a PostgreSQL journal, and this one is SQLite")
         _check_accounts(self.carriers)
         if not any(name in self.carriers for name in self.gateway.routes):
-            raise ValueError("gateway.routes: names no carrier that is configured")
+            raise ValueError(f"gateway.routes: names no carrier that is configured; there are {', '.join(self.carriers)}")
+        if self.callbacks.enabled and self.callbacks.listen == self.admin.listen and address(self.admin.listen, "listen")[1]:
+            raise ValueError("callbacks.listen: is where admin listens")
 
     @property
     def journal_path(self) -> Path:
@@ -422,6 +430,8 @@ def secret(value: str, file: str, path: str) -> str:
         raise ConfigError(f"{path}_file: cannot read {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
     if not text:
         raise ConfigError(f"{path}_file: {file} is empty")
+    if "\n" in text:
+        raise ConfigError(f"{path}_file: {file} has more than one line")
     return text
 
 
@@ -451,9 +461,9 @@ def _check_smpp(carrier: Smpp, path: str) -> None:
 
 def address(listen: str, key: str) -> tuple[str, int]:
     """Split "host:port" or "[v6]:port". Raises ValueError that begins with `key`."""
-    host, _, port = listen.rpartition(":")
+    host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(f"{key}: needs address:port")
     if host != "localhost":
         try:
@@ -500,6 +510,13 @@ def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
     except ValueError:  # half an IPv6 address, or a port beyond 65535
         pass
     raise ValueError(f"{key}: needs {' or '.join(f'{scheme}://' for scheme in schemes)}host[:port]")
+
+
+def _bare_url(url: str, key: str) -> None:
+    """Refuse credentials and a query: what says who we are is `user`, and a URL is shown where a secret is not."""
+    parts = _url(url, key, ("http", "https"))
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"{key}: takes no credentials, no ? and no #; who asks is `user`")
 
 
 def _is_topic_filter(text: str) -> bool:
@@ -591,16 +608,28 @@ def _convert(value: Any, type_: type[T], path: str) -> T:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise ConfigError(_one_line(str(error), path)) from None
+        raise ConfigError(_one_line(str(error), path, type_)) from None
 
 
-def _one_line(text: str, path: str) -> str:
+def _one_line(text: str, path: str, type_: type[Any]) -> str:
     """Turn "Expected `int` - at `$.window`" into "carriers.smpp.window: expected `int`", and "password: why" likewise."""
     what, _, where = text.partition(" - at `$")
     path += where.removesuffix("`")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
     if unknown:
         return f"{path}.{unknown[1]}: is no key that this section knows"
+    if what.startswith("Invalid enum value"):
+        return f"{path}: {what.removeprefix('Invalid enum value ')} is not one of {', '.join(_allowed(type_, where))}"
+    if what.startswith("Expected `str` matching regex"):
+        what = next(words for pattern, words in IN_WORDS.items() if repr(pattern) in what)
     if re.match(r"[a-z_]+: ", what):
         return f"{path}.{what}"
     return f"{path}: {what[0].lower()}{what[1:]}"
+
+
+def _allowed(type_: type[Any], where: str) -> tuple[str, ...]:
+    """List what a key of a section may hold, out of its type; it may be a member of an array or of a table."""
+    hint = get_type_hints(type_)[re.findall(r"[a-z_0-9]+", where)[0]]
+    while get_origin(hint) is not Literal:
+        hint = next(each for each in reversed(get_args(hint)) if each is not Ellipsis)
+    return get_args(hint)

@@ -106,7 +106,8 @@ class Reader:
                 return Cancel(source=source, id=envelope.decode_cancel(publish.payload).id, received_at=now)
             return self._message(publish, source, now)
         except envelope.PayloadError as error:
-            return self._refusal(publish, source, Reason.INVALID_PAYLOAD, str(error), now)
+            reason = Reason.TEXT_TOO_LONG if str(error) == envelope.TEXT_TOO_LONG else Reason.INVALID_PAYLOAD
+            return self._refusal(publish, source, reason, str(error), now)
         except _RefusedError as error:
             return self._refusal(publish, source, error.reason, error.detail, now)
 
@@ -194,7 +195,7 @@ class Reader:
             id=id,
             reason=reason,
             detail=detail,
-            digest=_digest(publish.topic.encode() + b"\0" + publish.payload),
+            digest=_digest(b"\0".join((reason.value.encode(), publish.topic.encode(), publish.payload))),
             raw=publish.payload[:RAW_LIMIT],
             received_at=now,
             metadata=metadata,

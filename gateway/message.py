@@ -250,7 +250,7 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     id: str | None  # where it could be read
     reason: Reason
     detail: str
-    digest: bytes  # of topic and payload: the same again is told with the same event
+    digest: bytes  # of reason, topic and payload: the same again is told with the same event
     raw: bytes  # the payload, cut
     received_at: float
     metadata: dict[str, str] = {}

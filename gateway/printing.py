@@ -43,14 +43,17 @@ def forgotten(erased: Mapping[str, int], left: Sequence[tuple[str, str, str]], a
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print columns. What stands in a cell is data: no markup, no emoji."""
+    """Print columns, without a line of heads where none has a text. What stands in a cell is data: no markup, no emoji."""
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    columns = Table(*heads, box=None, pad_edge=False)
+    columns = Table(*heads, box=None, pad_edge=False, show_header=any(heads))
     for row in rows:
-        columns.add_row(*(str(cell) for cell in row))
-    console.print(columns)
+        columns.add_row(*(plain(cell) for cell in row))
+    with console.capture() as shown:
+        console.print(columns)
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip())  # the last column is padded, too
 
 
 def records(names: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
@@ -71,9 +74,14 @@ def story(message: dict[str, Any]) -> None:
 
 def _plain(name: str, value: Any) -> str:
     """Write a field for people."""
-    if name.endswith(("_at", "_since")):
-        return _clock(value)
-    if isinstance(value, list):
+    return _clock(value) if name.endswith(("_at", "_since")) else plain(value)
+
+
+def plain(value: object) -> str:
+    """Write a value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
         return ", ".join(value)
     if isinstance(value, dict):
         return ", ".join(f"{key}={each}" for key, each in value.items())

@@ -33,8 +33,8 @@ MISTAKES = {
     "two secrets": (GOOD + 'password_file = "/x"\n', "carriers.smpp.password: set password or password_file, not both"),
     "no system_id": ('[carriers.smpp]\nkind = "smpp"\npassword = "x"\n', "carriers.smpp.system_id: is required"),
     "a system_id that SMPP cannot carry": (GOOD.replace("user", "u" * 16), "carriers.smpp.system_id: expected `str` of length <= 15"),
-    "a system_id outside Latin-1": (GOOD.replace("user", "us\u20acr"), "carriers.smpp.system_id: expected `str` matching"),
-    "a sender outside Latin-1": (GOOD + 'source_addr = "\u20ac"\n', "carriers.smpp.source_addr: expected `str` matching"),
+    "a system_id outside Latin-1": (GOOD.replace("user", "us\u20acr"), "carriers.smpp.system_id: has a character that SMPP cannot carry"),
+    "a sender outside Latin-1": (GOOD + 'source_addr = "\u20ac"\n', "carriers.smpp.source_addr: has a character that SMPP cannot carry"),
     "another kind": ('[carriers.x]\nkind = "fax"\n', "carriers.x.kind: must be one of smpp"),
     "no kind": ('[carriers.x]\nsystem_id = "u"\n', "carriers.x.kind: must be one of smpp"),
     "a carrier's name that is no label": ('[carriers."a b"]\nkind = "smpp"\n', "carriers.a b: a name has"),
@@ -43,13 +43,13 @@ MISTAKES = {
     "an empty zone": (GOOD + '[gateway]\ntime_zone = ""\n', "gateway.time_zone: is no time zone"),
     "retries that shrink": (GOOD + "[gateway]\nretry_min = 10\nretry_max = 5\n", "gateway.retry_max: must not be below retry_min"),
     "reconnects that shrink": (GOOD + "reconnect_min = 10.0\nreconnect_max = 5.0\n", "carriers.smpp.reconnect_max: must not be below"),
-    "a policy that is none": (GOOD + '[gateway]\nin_doubt = "guess"\n', "gateway.in_doubt: invalid enum value 'guess'"),
-    "an instance that is no label": (GOOD + '[gateway]\ninstance = "a/b"\n', "gateway.instance: expected `str` matching"),
+    "a policy that is none": (GOOD + '[gateway]\nin_doubt = "guess"\n', "gateway.in_doubt: 'guess' is not one of hold, resubmit"),
+    "an instance that is no label": (GOOD + '[gateway]\ninstance = "a/b"\n', "gateway.instance: needs 1 to 32 of"),
     "a broker URL of another kind": (GOOD + '[broker]\nurl = "http://x"\n', "broker.url: needs mqtt:// or mqtts://"),
     "a broker URL without a host": (GOOD + '[broker]\nurl = "mqtt://"\n', "broker.url: needs"),
     "a broker URL with a bad port": (GOOD + '[broker]\nurl = "mqtt://h:99999"\n', "broker.url: needs"),
     "credentials in a URL": (GOOD + '[broker]\nurl = "mqtt://a:b@h"\n', "broker.url: credentials belong in"),
-    "a prefix with a wildcard": (GOOD + '[broker]\ntopic_prefix = "a/#"\n', "broker.topic_prefix: expected `str` matching"),
+    "a prefix with a wildcard": (GOOD + '[broker]\ntopic_prefix = "a/#"\n', "broker.topic_prefix: needs topic levels without"),
     "a shared group with SQLite": (GOOD + '[broker]\nshared_group = "g"\n', "broker.shared_group: a group needs a PostgreSQL journal"),
     "a PostgreSQL journal": (GOOD + '[journal]\nurl = "postgresql://x"\n', "journal.url: only sqlite:"),
     "a listen address without a port": (GOOD + '[admin]\nlisten = "127.0.0.1"\n', "admin.listen: needs address:port"),
@@ -59,7 +59,7 @@ MISTAKES = {
         GOOD + 'tls = true\ncert_file = "/x"\n',
         "carriers.smpp.key_file: cert_file and key_file",
     ),
-    "a level that is none": (GOOD + '[log]\nlevel = "loud"\n', "log.level: invalid enum value"),
+    "a level that is none": (GOOD + '[log]\nlevel = "loud"\n', "log.level: 'loud' is not one of debug, info"),
     "a username in a URL": (GOOD + '[broker]\nurl = "mqtt://a@h"\n', "broker.url: credentials belong in"),
     "half an IPv6 address": (GOOD + '[broker]\nurl = "mqtt://[::1"\n', "broker.url: needs"),
     "a port that is none": (GOOD + '[broker]\nurl = "mqtt://h:0"\n', "broker.url: needs"),
@@ -68,10 +68,10 @@ MISTAKES = {
     "a topic filter that is none": (GOOD + '[broker]\nresponse_topics = ["a/#/b"]\n', "broker.response_topics: + and # stand"),
     "a topic filter with half a wildcard": (GOOD + '[broker]\nresponse_topics = ["a", "b#"]\n', "broker.response_topics: + and #"),
     "an empty topic filter": (GOOD + '[broker]\nresponse_topics = [""]\n', "broker.response_topics: + and #"),
-    "a prefix that ends with a slash": (GOOD + '[broker]\ntopic_prefix = "sms/"\n', "broker.topic_prefix: expected `str` matching"),
-    "an empty prefix": (GOOD + '[broker]\ntopic_prefix = ""\n', "broker.topic_prefix: expected `str` matching"),
-    "a prefix with a line feed": (GOOD + '[broker]\ntopic_prefix = "sms\\n"\n', "broker.topic_prefix: expected `str` matching"),
-    "an instance with a line feed": (GOOD + '[gateway]\ninstance = "a\\n"\n', "gateway.instance: expected `str` matching"),
+    "a prefix that ends with a slash": (GOOD + '[broker]\ntopic_prefix = "sms/"\n', "broker.topic_prefix: needs topic levels without"),
+    "an empty prefix": (GOOD + '[broker]\ntopic_prefix = ""\n', "broker.topic_prefix: needs topic levels without"),
+    "a prefix with a line feed": (GOOD + '[broker]\ntopic_prefix = "sms\\n"\n', "broker.topic_prefix: needs topic levels without"),
+    "an instance with a line feed": (GOOD + '[gateway]\ninstance = "a\\n"\n', "gateway.instance: needs 1 to 32 of"),
     "a key with a line feed": (GOOD + '[gateway]\n"a\\nb" = 1\n', "gateway.a b: is no key"),
     "a time without end": (GOOD + "[gateway]\nfailover_after = inf\n", "gateway.failover_after: expected `float` <="),
     "a time that is no number": (GOOD + "[gateway]\nfailover_after = nan\n", "gateway.failover_after: expected `float` >="),
@@ -95,7 +95,6 @@ MISTAKES = {
         GOOD + 'data_coding_in = {256 = "latin1"}\n',
         "carriers.smpp.data_coding_in: a data_coding is 0 to 255",
     ),
-    "an alphabet that is none": (GOOD + 'data_coding_in = {8 = "utf-8"}\n', "carriers.smpp.data_coding_in"),
     "two carriers of one account": (
         GOOD + GOOD.replace("carriers.smpp", "carriers.again"),
         "carriers.again.system_id: is the account of carriers.smpp",
@@ -114,6 +113,25 @@ MISTAKES = {
     "call-backs without a token": (GOOD + "[callbacks]\nenabled = true\n", "callbacks.token: a secret is required"),
     "a token that can be guessed": (GOOD + '[callbacks]\ntoken = "short"\n', "callbacks.token: needs 16 to 128"),
     "a network that is none": (GOOD + '[callbacks]\nallow = ["203.0.113.1/24"]\n', "callbacks.allow: 203.0.113.1/24 has host bits set"),
+    "an alphabet that is none": (
+        GOOD + 'data_coding_in = {8 = "utf-8"}\n',
+        "carriers.smpp.data_coding_in[...]: 'utf-8' is not one of gsm7",
+    ),
+    "a data_coding that is none": (GOOD + 'data_coding_in = {x = "latin1"}\n', "carriers.smpp.data_coding_in: a data_coding is 0 to 255"),
+    "a kind among kinds that is none": (GOOD + 'kinds = ["common", "fax"]\n', "carriers.smpp.kinds[1]: 'fax' is not one of common, flash,"),
+    "a user in an HTTP API's query": (
+        '[carriers.http]\nkind = "http"\nuser = "a"\nbase_url = "http://x/sms?u=hunter22"\n',
+        "carriers.http.base_url: takes no credentials",
+    ),
+    "credentials in a web service's URL": (
+        '[carriers.ws]\nkind = "webservice"\nuser = "a"\nurl = "http://x:hunter22@h/wbsapi.asmx"\n',
+        "carriers.ws.url: takes no credentials",
+    ),
+    "two listeners at one place": (
+        GOOD + '[callbacks]\nenabled = true\ntoken = "0123456789abcdef"\nlisten = "127.0.0.1:9090"\n',
+        "callbacks.listen: is where admin listens",
+    ),
+    "a listen address that is a port alone": (GOOD + '[admin]\nlisten = "9090"\n', "admin.listen: needs address:port"),
     "a section that is a value": ("gateway = 3\n" + GOOD, "gateway: expected `object`"),
 }
 
@@ -215,12 +233,15 @@ def test_a_secret_in_the_environment_is_refused_but_its_file_is_not() -> None:
     assert parse(GOOD, {"MENSAGEIRO_BROKER__PASSWORD_FILE": "/run/secret"}).broker.password_file == "/run/secret"
 
 
-def test_a_secret_file_loses_its_last_newline_and_must_not_be_empty(tmp_path: Path) -> None:
+def test_a_secret_file_loses_its_last_newline_and_must_hold_one_line(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("hunter22\n")
     assert config.secret("", str(file), "a.password") == "hunter22"
     file.write_text("\n")
     with pytest.raises(ConfigError, match=r"a\.password_file: .* is empty"):
+        config.secret("", str(file), "a.password")
+    file.write_text("hunter22\nhunter23\n")
+    with pytest.raises(ConfigError, match=r"a\.password_file: .* has more than one line$"):
         config.secret("", str(file), "a.password")
     with pytest.raises(ConfigError, match=r"a\.password_file: cannot read"):
         config.secret("", str(tmp_path / "none"), "a.password")

@@ -127,11 +127,12 @@ def test_a_cancel_names_a_message_of_its_source() -> None:
 
 REFUSALS: dict[str, tuple[Inbound, Reason, str]] = {
     "no JSON": (publish(b"{"), Reason.INVALID_PAYLOAD, "payload: is not JSON"),
-    "an unknown field": (publish(content(tto=1)), Reason.INVALID_PAYLOAD, "Object contains unknown field `tto`"),
+    "an unknown field": (publish(content(tto=1)), Reason.INVALID_PAYLOAD, "tto: is no field"),
     "a source that is none": (publish(content(), topic="sms/submit/Shop"), Reason.INVALID_PAYLOAD, "topic: the source must be"),
     "a topic of nobody": (publish(content(), topic="sms/submitted"), Reason.INVALID_PAYLOAD, "topic: "),
-    "a cancel of nothing": (publish(b"{}", topic="sms/cancel"), Reason.INVALID_PAYLOAD, "Object missing required field `id`"),
+    "a cancel of nothing": (publish(b"{}", topic="sms/cancel"), Reason.INVALID_PAYLOAD, "id: is required"),
     "a retained message": (publish(content(), retain=True), Reason.RETAINED, "retained messages are not taken"),
+    "a text beyond every limit": (publish(content(text="x" * 601)), Reason.TEXT_TOO_LONG, "text: has more than 600 characters"),
     "a retained cancel": (publish({"id": "a"}, topic="sms/cancel", retain=True), Reason.RETAINED, "retained"),
     "a foreign number": (publish(content(to="+1 202 555 0123")), Reason.INVALID_NUMBER, "to: the number is not Brazilian"),
     "an old mobile number": (publish(content(to="1187654321")), Reason.INVALID_NUMBER, "to: the ninth digit"),
@@ -189,6 +190,10 @@ def test_the_same_refused_payload_has_the_same_digest_and_only_that_one() -> Non
     first, again = refused(publish(b"{")), refused(publish(b"{", dup=True))
     assert first.digest == again.digest
     assert first.digest not in {refused(publish(b"{ ")).digest, refused(publish(b"{", topic="sms/submit")).digest}
+
+
+def test_a_payload_that_is_refused_for_another_reason_than_before_is_told_the_new_one() -> None:
+    assert refused(publish(b"", retain=True)).digest != refused(publish(b"")).digest
 
 
 def test_metadata_that_is_too_large_is_not_told_back() -> None:

@@ -18,7 +18,10 @@ from gateway.message import EncodingWish, InDoubtPolicy, Kind
 METADATA_LIMIT = 1024  # octets, names and values together
 CONTENT_TYPE = "application/json"
 
-MessageId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)", description="1 to 64 of A-Z a-z 0-9 . _ : -, unique per source")]
+ID_FORM = "1 to 64 of A-Z a-z 0-9 . _ : -"
+MessageId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)", description=f"{ID_FORM}, unique per source")]
+TEXT_TOO_LONG = "text: has more than 600 characters"
+"""What a PayloadError says of a text that no carrier could take."""
 
 
 class PayloadError(Exception):
@@ -162,7 +165,14 @@ def _cloudevents(payload: bytes) -> tuple[tuple[str, str], ...]:
 
 
 _UNKNOWN_FIELD = "Object contains unknown field"
-_NAMED = re.compile(f"{_UNKNOWN_FIELD} `[A-Za-z_]{{1,40}}`")  # one that cannot be a number or a text that went astray
+_NAMED = re.compile(f"{_UNKNOWN_FIELD} `([A-Za-z_]{{1,40}})`")  # one that cannot be a number or a text that went astray
+_MISSING_FIELD = re.compile("Object missing required field `(.*)`")
+_IN_WORDS = {"text: expected `str` of length <= 600": TEXT_TOO_LONG}
+
+
+def _unplaced(what: str) -> str:
+    """Say what is wrong with the payload as a whole; what our own checks say names its fields."""
+    return f"payload: e{what[1:]}" if what.startswith("Expected") else what
 
 
 def _explain(error: Exception) -> str:
@@ -170,11 +180,18 @@ def _explain(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         text = str(error)
         if text.startswith(_UNKNOWN_FIELD):
-            return text if _NAMED.fullmatch(text) else "Object contains an unknown field"
+            named = _NAMED.fullmatch(text)
+            return f"{named[1]}: is no field of this payload" if named else "payload: has an unknown field"
+        if missing := _MISSING_FIELD.fullmatch(text):
+            return f"{missing[1]}: is required"
         what, _, where = text.partition(" - at `$")
         field = where.removesuffix("`").lstrip(".")
-        what = what if "Invalid enum value" not in what else "is none of the values that are allowed"
-        return f"{field}: {what[0].lower()}{what[1:]}" if field else what
+        if "Invalid enum value" in what:
+            what = "is none of the values that are allowed"
+        elif "matching regex" in what:
+            what = f"needs {ID_FORM}"
+        told = f"{field}: {what[0].lower()}{what[1:]}" if field else _unplaced(what)
+        return _IN_WORDS.get(told, told)
     if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
         return "payload: is not UTF-8"
     if isinstance(error, RecursionError):

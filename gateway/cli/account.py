@@ -237,12 +237,6 @@ def _print(names: Sequence[str], found: list[account.Record], strange: int, *, a
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        printing.table([name.replace("_", " ") for name in names], [[_cell(record[name]) for name in names] for record in found])
+        printing.table([name.replace("_", " ") for name in names], [[record[name] for name in names] for record in found])
     if strange:
         click.echo(f"mensageiro: {strange} rows of the answer cannot be read and are left out", err=True)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)

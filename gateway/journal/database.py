@@ -4,11 +4,13 @@ One process holds a journal: `Lock` is an flock on `<path>.lock`, taken before a
 created with mode 0600, and the directory is synced after their creation. `PRAGMA user_version` is the number of the last migration applied.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -78,10 +80,20 @@ def create(path: Path) -> None:
         os.close(directory)
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let what SQLite says of a file that cannot be opened name it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
 def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     """Open the connection of the one writer. Transactions are ours to begin; checkpoints are the checkpointer's."""
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute("PRAGMA journal_mode = WAL")
+    with _naming(path):
+        connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
@@ -92,10 +104,11 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Open a connection that cannot write, beside a running daemon or without one."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
-    )
-    version = user_version(connection)
+    with _naming(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
+        )
+        version = user_version(connection)
     if version != newest():
         connection.close()
         raise JournalVersionError(f"{path} is of version {version}; this program reads version {newest()}")

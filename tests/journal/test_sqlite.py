@@ -78,6 +78,15 @@ async def test_files_are_for_their_owner_alone(journal: SqliteJournal, tmp_path:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
+async def test_a_file_that_is_no_journal_is_named_by_whoever_opens_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_text("what a person may have written here, long enough for the head of a database")
+    with pytest.raises(sqlite3.DatabaseError, match=r"journal\.db: file is not a database"):
+        await SqliteJournal(path, POLICIES).open()
+    with pytest.raises(sqlite3.DatabaseError, match=r"journal\.db: file is not a database"):
+        read_only(path)
+
+
 async def test_a_journal_of_a_newer_version_is_refused_and_left_unlocked(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     connection = sqlite3.connect(path)
