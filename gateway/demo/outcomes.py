@@ -27,6 +27,8 @@ class Case(NamedTuple):
     kind: str = "common"
     expires_in: float | None = None  # s
     transliterate: bool = False
+    by_deadline: bool = False  # nothing but time ends it
+    drops: bool = False  # it takes the session along, and what is unanswered there
 
 
 CASES = (
@@ -52,9 +54,9 @@ CASES = (
     Case("1011", "refused: ESME_RINVDSTADR"),
     Case("7002", "scheduled, and cancelled in time", cancel=True),
     Case("7003", "no route: SMPP has no short codes", kind="short_code"),
-    Case("2001", "no response: in doubt until the deadline"),
-    Case("2002", "the connection drops before the response"),
-    Case("1088", "throttled (ESME_RTHROTTLED) until it expires", expires_in=4.0),
+    Case("2001", "no response: in doubt until the deadline", by_deadline=True),
+    Case("2002", "the connection drops before the response", drops=True),
+    Case("1088", "throttled (ESME_RTHROTTLED) until it expires", expires_in=4.0, by_deadline=True),
 )
 
 REPLIES = 2
@@ -97,10 +99,13 @@ def smpp(port: int) -> dict[str, Any]:
 
 
 async def _show(client: Client, rows: list[Row], seconds: float, *, as_json: bool) -> int:
-    """Send everything and show it until all have ended."""
-    await _send(client, rows)
+    """Send everything and show it until all have ended; what would harm others goes when they have."""
+    harmless = [row for row in rows if not row.case.drops]
+    await _send(client, harmless)
     done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731
     with Show(client, lambda: _table(rows, client.replies), as_json=as_json) as show:
+        await client.until(lambda: all(row.story.final or row.case.by_deadline for row in harmless), seconds)
+        await _send(client, [row for row in rows if row.case.drops])
         await client.until(done, seconds)
     ended = sum(row.story.final is not None for row in rows)
     counted = {"messages": len(rows), "ended": ended, "replies": len(client.replies), "seconds": show.seconds}
