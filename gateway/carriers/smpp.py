@@ -460,7 +460,8 @@ class SmppCarrier:
         state = self.state
         if state is self._announced:
             return
-        complain = self._log.info if state is CarrierState.READY else self._log.warning
+        expected = state is CarrierState.READY or self._announced is None or self._stopping  # nothing fails at a start or a stop
+        complain = self._log.info if expected else self._log.warning
         complain("carrier state", state=state.value, rate=self._rate.rate(self._monotonic()))
         self._announced = state
         self._observer.state(state)

@@ -5,7 +5,9 @@ A user's password comes from a prompt that does not show it, or from a file; nev
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Sequence
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -215,7 +217,8 @@ def _password(file: Path | None) -> str:
     """Read a password from a file, or ask for it twice without showing it."""
     if file is not None:
         return config.secret("", str(file), "password")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    with warnings.catch_warnings(action="ignore", category=GetPassWarning):  # where there is no terminal it says so itself, in words
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
 def _mails(mails: tuple[str, ...]) -> str | None:

@@ -65,6 +65,18 @@ async def test_a_submitted_message_comes_back_with_the_smscs_message_id(smsc: Sm
     assert 0 <= answer.latency < 5
 
 
+async def test_a_start_and_a_stop_are_no_reason_to_warn_and_a_lost_session_is(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    smsc.streams[0].abort()
+    await rig.state(CarrierState.DOWN)
+    await rig.state(CarrierState.READY)
+    await rig.carrier.stop(1.0)
+    await rig.ended()
+    states = [(line["state"], line["log_level"]) for line in rig.log.entries if line["event"] == "carrier state"]
+    assert states == [("down", "info"), ("ready", "info"), ("down", "warning"), ("ready", "info"), ("down", "info")]
+
+
 async def test_the_bind_carries_the_settings(smsc: Smsc, start: Start) -> None:
     await start(system_type="SMPP").ready()
     ((_, bind),) = smsc.binds
