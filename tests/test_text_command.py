@@ -92,7 +92,7 @@ def test_a_dash_reads_standard_input_without_its_last_newline() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["não", "--encoding", "gsm7"], "mensageiro: text: 1 characters are not in the alphabet: U+00E3"),
+        (["não", "--encoding", "gsm7"], "mensageiro: text: a character is not in the alphabet: U+00E3"),
         (["não", "--encoding", "gsm7-pt"], "mensageiro: text: the encoding gsm7-pt is not available"),
         (["x" * 601], "mensageiro: text: has 601 characters, and may have 1 to 600"),
         ([""], "mensageiro: text: has 0 characters, and may have 1 to 600"),

@@ -33,7 +33,8 @@ class NotEncodableError(ValueError):
 
     def __init__(self, characters: tuple[str, ...]) -> None:
         shown = " ".join(f"U+{ord(character):04X}" for character in characters[:10])
-        super().__init__(f"{len(characters)} characters are not in the alphabet: {shown}")
+        what = "a character is" if len(characters) == 1 else f"{len(characters)} characters are"
+        super().__init__(f"{what} not in the alphabet: {shown}")
         self.characters = characters
 
 
