@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from gateway import privacy
 from gateway.cli import main
 from gateway.message import rfc3339
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 NUMBER = "11987652012"  # the sandbox sends a reply
 TEXT = "Marcador da consulta de amanha"

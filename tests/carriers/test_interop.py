@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from gateway.message import Deferred, Receipt, Rejected, Reply, Submitted
 from gateway.smpp.constants import CommandStatus
 from tests.carriers.smsc import DEADLINE, Rig, message, messages, settings
+from tests.support.waiting import free_port
 
 smpp34: Any = pytest.importorskip("smpp34")
 
@@ -32,12 +32,6 @@ async def start_at() -> AsyncIterator[StartAt]:
     yield start
     for rig in rigs:
         await rig.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- smpp34 ---

@@ -35,7 +35,7 @@ from gateway.provider.webservice import AskStatuses, ReadInbox, SendUnique
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
-from tests.support.stack import free_port, until
+from tests.support.waiting import free_port, until
 
 MD5 = "8eb339e2545a9e01d60e542d6798a4b5"
 NAMESPACE = "http://tempuri.org/"

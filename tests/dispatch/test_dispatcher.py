@@ -34,6 +34,7 @@ from gateway.message import (
     Submitted,
 )
 from gateway.metrics import Metrics
+from tests.support.waiting import AT_ONCE, until, write_locked
 
 NOW = 1_800_000_000.0
 DEADLINE = 10.0
@@ -162,9 +163,7 @@ class Bench:
         self.bells.ring()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not condition():
-                await asyncio.sleep(0.001)
+        await until(condition, DEADLINE, "what the dispatcher was to do", AT_ONCE)
 
     async def sends(self, carrier: Paper, *ids: str) -> None:
         await self.until(lambda: len(carrier.submitted) >= len(ids))
@@ -634,13 +633,11 @@ async def test_after_stop_feeding_nothing_is_claimed_and_answers_are_still_settl
 
 async def test_a_claim_that_waits_for_the_journal_is_waited_for(bench: Bench) -> None:
     await bench.queue("a")
-    lock = sqlite3.connect(bench.path, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    bench.start()
-    await bench.until(lambda: not bench.journal.available)
-    bench.dispatcher.stop_feeding()
-    assert not bench.dispatcher.idle, "an attempt may be open"
-    lock.close()
+    with write_locked(bench.path):
+        bench.start()
+        await bench.until(lambda: not bench.journal.available)
+        bench.dispatcher.stop_feeding()
+        assert not bench.dispatcher.idle, "an attempt may be open"
     await bench.sends(bench.smpp, "a")
 
 
@@ -649,16 +646,14 @@ async def test_nothing_is_claimed_while_the_journal_cannot_commit(bench: Bench) 
     bench.http.widen(0)
     bench.start()
     await bench.queue("a")
-    lock = sqlite3.connect(bench.path, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    put_off = bench.journal.published([])
-    await bench.until(lambda: not bench.journal.available)
-    bench.smpp.widen(1)
-    for _ in range(20):
-        bench.bells.ring()
-        await asyncio.sleep(0)
-    assert bench.dispatcher.idle
-    lock.close()
+    with write_locked(bench.path):
+        put_off = bench.journal.published([])
+        await bench.until(lambda: not bench.journal.available)
+        bench.smpp.widen(1)
+        for _ in range(20):
+            bench.bells.ring()
+            await asyncio.sleep(0)
+        assert bench.dispatcher.idle
     await put_off
     bench.bells.ring()
     await bench.sends(bench.smpp, "a")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import until
+from tests.support.waiting import until
 
 DELIVERED = ("accepted", "receipt:delivered!")
 

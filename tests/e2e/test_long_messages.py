@@ -16,8 +16,9 @@ from gateway.smpp.tlv import message_octets
 from gateway.text import inbound
 from gateway.text.udh import NO_HEADER, split_header
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import SMPP_PASSWORD, Stack, until
+from tests.support.stack import SMPP_PASSWORD, Stack
 from tests.support.traffic import MARK
+from tests.support.waiting import until
 
 WAYS = ("udh", "udh16", "sar", "payload")
 SENTENCE = f"{MARK}: não é só ação, há três opções à mão; você já pôde ler? "

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import until
+from tests.support.waiting import until
 
 SEED = 20261123
 

@@ -18,7 +18,8 @@ from gateway import systemd
 from gateway.config import HOT_KEYS, parse
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reload import differences
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 DEADLINE = 15.0
 

@@ -18,6 +18,7 @@ from gateway.sandbox.callbacks import LostError
 from gateway.sandbox.wsdl import SOAP_11, SOAP_12
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
+from tests.support.waiting import free_port
 
 NAMESPACE = "http://tempuri.org/"
 TOMORROW = stamp(time.time() + 86400)
@@ -130,20 +131,12 @@ async def test_the_forms_that_asp_net_offers_are_taken_too(customer: Customer) -
     assert (await customer.post("/sendunique", form))[0] == 500
 
 
-async def test_both_doors_can_be_one_listener(start_web: StartWeb, unused_port: int) -> None:
-    customer = await start_web(http_port=unused_port, webservice_port=unused_port)
+async def test_both_doors_can_be_one_listener(start_web: StartWeb) -> None:
+    port = free_port()
+    customer = await start_web(http_port=port, webservice_port=port)
     assert (await send(customer)).startswith("1;")
     assert (await customer.send()).startswith("1;")
     assert len(customer.web.told) == 2
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- sendUnique ---

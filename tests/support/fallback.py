@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.stack import START_TIMEOUT, Process, Stack, _listens, free_port, until
+from tests.support.stack import START_TIMEOUT, Process, Stack, _listens
+from tests.support.waiting import free_port, until
 
 USER = "126b114c"
 TOKEN = "um-segredo-de-callback"
