@@ -18,7 +18,8 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 import gateway
-from gateway.message import QueueState, ReceiptState
+from gateway.events import ReceiptState
+from gateway.message import QueueState
 from gateway.provider.answers import GENERAL, CreditRow
 
 PREFIX = "mensageiro"

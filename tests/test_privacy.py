@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from gateway import privacy
 from gateway.cli import main
-from gateway.message import rfc3339
+from gateway.events import rfc3339
 from tests.support.stack import Stack
 from tests.support.waiting import until
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import schema
 from gateway.broker import envelope
-from gateway.message import AcceptedEvent, ReceiptEvent, RejectedEvent, ReplyEvent
+from gateway.events import AcceptedEvent, ReceiptEvent, RejectedEvent, ReplyEvent
 from tests.support import npm
 
 ROOT = Path(__file__).parent.parent

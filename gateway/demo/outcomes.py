@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.demo.parts import Client, Show, Story, broker, gateway, settings
-from gateway.message import rfc3339
+from gateway.events import rfc3339
 from gateway.sandbox.settings import SmscSettings
 from gateway.sandbox.smsc import Smsc
 

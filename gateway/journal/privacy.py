@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.events import ReplyEvent
 from gateway.journal import outbox, reading
 from gateway.journal.base import Forgotten, Left, Place, Stage, encode_event
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, pack, unpack_message, unpack_receipt, unpack_reply
 from gateway.journal.transaction import Transaction
-from gateway.message import EventType, Message, QueueState, ReplyEvent
+from gateway.message import EventType, Message, QueueState
 from gateway.msisdn import InvalidNumberError, parse
 
 MESSAGES = 100  # of a number a slice: each is rewritten with its events
