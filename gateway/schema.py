@@ -304,7 +304,7 @@ def configuration_page() -> str:
     lines = [
         "# Configuration",
         "",
-        "<!-- Generated from gateway/config.py: `make docs`. -->",
+        "<!-- Generated from gateway/config/sections.py: `make docs`. -->",
         "",
         "One TOML file: `mensageiro run --config FILE`, or `MENSAGEIRO_CONFIG`. Times are seconds. Any key but a secret can be overridden",
         "by the environment: `MENSAGEIRO_CARRIERS__SMPP__WINDOW=20`. A secret stands in the file, or in a file that `<key>_file` names,",
