@@ -339,7 +339,9 @@ class Bench:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broker = HandingOver()
-        self.journal = SqliteJournal(path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: NOW)
+        self.journal = SqliteJournal(
+            path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: NOW, lock_timeout=0.05
+        )
         self.metrics = Metrics(["smpp"])
         self.bells = Bells()
         broker = cast("Broker", self.broker)

@@ -53,7 +53,7 @@ class Bench:
     def __init__(self, path: Path, patience: float) -> None:
         self.path = path
         self.smpp, self.other = Reporting("smpp"), Reporting("other")
-        self.journal = SqliteJournal(path, POLICIES, commit_interval=0.0, clock=lambda: NOW)
+        self.journal = SqliteJournal(path, POLICIES, commit_interval=0.0, clock=lambda: NOW, lock_timeout=0.05)
         self.metrics = Metrics(["smpp", "other"])
         self.bells = Bells()
         carriers = cast("dict[str, Carrier]", {"smpp": self.smpp, "other": self.other})

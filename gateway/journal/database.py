@@ -19,6 +19,7 @@ from gateway.journal.matching import destination
 from gateway.journal.records import unpack_message
 
 Synchronous = Literal["full", "normal"]
+LOCK_TIMEOUT = 2.0  # s that a transaction waits for another program to let go of the file
 
 _FIRST_ROW_LIMIT = 1 << 31
 _UNFILLED = "unfilled_destination"
@@ -78,9 +79,9 @@ def create(path: Path) -> None:
         os.close(directory)
 
 
-def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+def connect(path: Path, synchronous: Synchronous, lock_timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
     """Open the connection of the one writer. Transactions are ours to begin; checkpoints are the checkpointer's."""
-    connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")

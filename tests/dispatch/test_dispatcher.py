@@ -126,7 +126,9 @@ class Bench:
     def __init__(self, folder: Path, retry: RetryPolicy) -> None:
         self.path = folder / "journal.db"
         self.now, self.monotonic = NOW, 100.0
-        self.journal = SqliteJournal(self.path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: self.now)
+        self.journal = SqliteJournal(
+            self.path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: self.now, lock_timeout=0.05
+        )
         self.smpp, self.http = Paper("smpp", self.path), Paper("http", self.path)
         self.bells = Bells()
         self.metrics = Metrics(BOTH)

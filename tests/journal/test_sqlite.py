@@ -56,7 +56,7 @@ def errors() -> Errors:
 
 @pytest.fixture
 async def journal(tmp_path: Path, errors: Errors) -> AsyncIterator[SqliteJournal]:
-    journal = SqliteJournal(tmp_path / "journal.db", POLICIES, observer=errors, clock=lambda: NOW)
+    journal = SqliteJournal(tmp_path / "journal.db", POLICIES, observer=errors, clock=lambda: NOW, lock_timeout=0.05)
     await journal.open()
     yield journal
     await journal.close()
@@ -166,7 +166,6 @@ async def test_a_full_disk_is_waited_out_in_order_and_only_match_gives_up(journa
 
 
 async def test_a_lock_held_by_another_program_is_waited_out(journal: SqliteJournal, tmp_path: Path) -> None:
-    connection_of(journal).execute("PRAGMA busy_timeout = 50")
     with write_locked(tmp_path / "journal.db"):
         appended = asyncio.ensure_future(journal.append([message("a")]))
         with pytest.raises(JournalUnavailableError):
