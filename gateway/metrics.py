@@ -324,7 +324,7 @@ def _prefix(sample: Sample) -> str:
 
 @lru_cache(maxsize=4096)
 def _written(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call] # it has no types
 
 
 def _escaped(value: str) -> str:

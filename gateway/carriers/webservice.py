@@ -77,7 +77,7 @@ class SoapClient:
         wsdl = files("gateway.carriers").joinpath("wbsapi.wsdl").read_bytes()
         namespace = settings.namespace.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
         wsdl = wsdl.replace(DEFAULT_NAMESPACE.encode(), namespace.encode())
-        self._client: Any = zeep.Client(  # type: ignore[no-untyped-call]
+        self._client: Any = zeep.Client(  # type: ignore[no-untyped-call] # zeep has no types
             io.BytesIO(wsdl), transport=_Offline(), settings=zeep.Settings(forbid_dtd=True)
         )
         self._binding: Any = next(iter(self._client.wsdl.bindings.values()))

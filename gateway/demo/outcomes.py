@@ -99,7 +99,7 @@ def smpp(port: int) -> dict[str, Any]:
 async def _show(client: Client, rows: list[Row], seconds: float, *, as_json: bool) -> int:
     """Send everything and show it until all have ended."""
     await _send(client, rows)
-    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731
+    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731 - one line says it
     with Show(client, lambda: _table(rows, client.replies), as_json=as_json) as show:
         await client.until(done, seconds)
     ended = sum(row.story.final is not None for row in rows)

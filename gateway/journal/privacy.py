@@ -228,7 +228,7 @@ def _slices(connection: sqlite3.Connection, sql: str, *values: object, after: in
 
 
 def _known_messages(connection: sqlite3.Connection, number: str) -> Iterator[dict[str, object]]:
-    for row in _slices(connection, f"SELECT {reading.FIELDS} FROM message WHERE {_MESSAGES}", destination(number)):  # noqa: S608
+    for row in _slices(connection, f"SELECT {reading.FIELDS} FROM message WHERE {_MESSAGES}", destination(number)):  # noqa: S608 - our own text
         message = unpack_message(row[-1])
         if message.to == number:
             told = {"from": message.sender, "label": message.label, "response_topic": message.response_topic}

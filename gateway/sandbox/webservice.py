@@ -115,7 +115,7 @@ class WebService:
             return write("\n".join(self._line(each) if unique else echo(each, success) for each in verdicts))
 
         function: Function = "sendUnique" if unique else "sendMultiple"
-        refuse = lambda code: write(str(code))  # noqa: E731
+        refuse = lambda code: write(str(code))  # noqa: E731 - one line says it
         return await self._desk.send(request, submissions, function, write=write_all, refuse=refuse, error=error)
 
     def _envelope(self, envelope: str, method: str, result: str) -> Answer:

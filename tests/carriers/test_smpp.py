@@ -494,7 +494,7 @@ async def test_a_reply_by_data_sm_is_decoded_and_answered_with_data_sm_resp(smsc
     await rig.ready()
     payload = "não".encode("utf-16-be")
     tlvs = {Tag.MESSAGE_PAYLOAD: payload}
-    smsc.streams[0].send(DataSm(source_addr="+5511987654321", destination_addr="27500", data_coding=8, tlvs=tlvs))  # type: ignore[arg-type]
+    smsc.streams[0].send(DataSm(source_addr="+5511987654321", destination_addr="27500", data_coding=8, tlvs=tlvs))  # type: ignore[arg-type] # int keys beside Tags
     (arrival,) = await rig.arrivals(1)
     item = arrival.item
     assert isinstance(item, Reply)

@@ -457,7 +457,7 @@ async def test_no_log_line_and_no_outcome_tells_user_number_or_text(
     rig = start()
     told: list[object] = []
     for row, reply in enumerate(replies, 1):
-        server.answer = lambda _, reply=reply: reply  # type: ignore[misc]
+        server.answer = lambda _, reply=reply: reply  # type: ignore[misc] # mypy #15459
         await rig.send(message(row, to=number, text=text))
         told += await rig.answers(1)
     await until(lambda: len(server.requests) == len(replies), 10, "every reply")

@@ -145,7 +145,7 @@ async def test_a_gateway_killed_again_and_again_loses_no_reply_and_tells_none_tw
         sent += batch
         heard = len(run.events)
         await run.publish(batch)
-        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, 30, "some way into it")  # type: ignore[misc]
+        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, 30, "some way into it")  # type: ignore[misc] # mypy #15459
         await run.gateway.kill()
         await run.start_gateway()
     await run.ready()

@@ -48,7 +48,7 @@ class Fallback:
         """Start them, and wait for their ports."""
         for way in ways or self.processes:
             await self.processes[way].start()
-            await until(lambda port=self.port_of[way]: _listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc]
+            await until(lambda port=self.port_of[way]: _listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc] # mypy #15459
 
     async def close(self) -> None:
         """Kill what runs."""
