@@ -31,9 +31,9 @@ from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, w
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
 from gateway.config import Webservice
-from gateway.message import CancelFailed, CancelOutcome, Deferred, InDoubt, Message, Reason, Rejected, Scope
+from gateway.message import CancelOutcome, Deferred, InDoubt, Message, Reason, Rejected, Scope
 from gateway.provider import webservice as provider
-from gateway.provider.answers import Answer, Cancels, CreditRow, Entry, Refused, SendMultipleAnswer
+from gateway.provider.answers import Answer, CreditRow, Entry, SendMultipleAnswer
 from gateway.provider.http import BatchItem
 
 BATCH = 50
@@ -219,13 +219,8 @@ class SoapWire:
         outcomes: dict[str, CancelOutcome] = {}
         for start in range(0, len(message_ids), provider.MAX_HASHES):
             group = message_ids[start : start + provider.MAX_HASHES]
-            match await self._soap.call(session, provider.CancelMessages(protocols=tuple(group))):
-                case Cancels(rows=rows):
-                    outcomes |= cancel_outcomes(rows, group)
-                case Refused():
-                    outcomes |= dict.fromkeys(group, CancelFailed("refused"))
-                case _:
-                    outcomes |= dict.fromkeys(group, CancelFailed("unknown"))
+            answer = await self._soap.call(session, provider.CancelMessages(protocols=tuple(group)))
+            outcomes |= cancel_outcomes(answer, group)
         return outcomes
 
     async def probe(self, session: aiohttp.ClientSession) -> Probe:
