@@ -16,7 +16,7 @@ import msgspec
 
 from gateway import config
 from gateway.config import Config, Http, Webservice
-from gateway.message import rfc3339
+from gateway.events import rfc3339
 from gateway.provider import http, webservice
 from gateway.provider.answers import (
     BY_COST_CENTRE,

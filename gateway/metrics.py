@@ -18,7 +18,8 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 import gateway
-from gateway.message import QueueState, ReceiptState
+from gateway.events import ReceiptState
+from gateway.message import QueueState
 from gateway.provider.answers import GENERAL, CreditRow
 
 PREFIX = "mensageiro"
@@ -323,7 +324,7 @@ def _prefix(sample: Sample) -> str:
 
 @lru_cache(maxsize=4096)
 def _written(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call] # it has no types
 
 
 def _escaped(value: str) -> str:

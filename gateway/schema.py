@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 import gateway
-from gateway import config, message
+from gateway import config, events, message
 from gateway.broker import envelope, topics
 from gateway.metrics import Description, Metrics
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-EVENTS: tuple[type[message.Event], ...] = typing.get_args(message.AnyEvent)
+EVENTS: tuple[type[events.Event], ...] = typing.get_args(events.AnyEvent)
 REFS = "#/$defs/{name}"
 INBOUND = ("submit", "cancel")
 OF_SOURCE = "-of-source"  # ends the name of a channel whose last level names a producer
@@ -84,7 +84,7 @@ def _json(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _tag(event: type[message.Event]) -> str:
+def _tag(event: type[events.Event]) -> str:
     return str(event.__struct_config__.tag)
 
 
@@ -304,7 +304,7 @@ def configuration_page() -> str:
     lines = [
         "# Configuration",
         "",
-        "<!-- Generated from gateway/config.py: `make docs`. -->",
+        "<!-- Generated from gateway/config/sections.py: `make docs`. -->",
         "",
         "One TOML file: `mensageiro run --config FILE`, or `MENSAGEIRO_CONFIG`. Times are seconds. Any key but a secret can be overridden",
         "by the environment: `MENSAGEIRO_CARRIERS__SMPP__WINDOW=20`. A secret stands in the file, or in a file that `<key>_file` names,",
@@ -328,7 +328,7 @@ def interface_page() -> str:
     lines = [
         "# Queue interface",
         "",
-        "<!-- Generated from gateway/broker/envelope.py and gateway/message.py: `make docs`. -->",
+        "<!-- Generated from gateway/broker/envelope.py, gateway/events.py and gateway/message.py: `make docs`. -->",
         "",
         "MQTT 5, QoS 1, JSON in UTF-8. `<prefix>` is `broker.topic_prefix` (`sms`). `mensageiro schema --out DIR` writes JSON Schemas and",
         "an AsyncAPI 3 document.",

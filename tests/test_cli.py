@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.message import rfc3339
+from gateway.events import rfc3339
 from gateway.schema import schemas
 from tests.support.stack import Stack
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from gateway.journal.base import Bells
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Cancel, Message, QueueState, Reason, Refusal, Rejected
 from gateway.metrics import Metrics
+from tests.support.waiting import until, write_locked
 
 NOW = 1_800_000_000.0
 TO = "11987654321"
@@ -343,7 +344,9 @@ class Bench:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broker = HandingOver()
-        self.journal = SqliteJournal(path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: NOW)
+        self.journal = SqliteJournal(
+            path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: NOW, lock_timeout=0.05
+        )
         self.metrics = Metrics(["smpp"])
         self.bells = Bells()
         broker = cast("Broker", self.broker)
@@ -384,14 +387,13 @@ async def test_a_batch_is_acknowledged_once_all_of_it_is_on_disk(bench: Bench) -
     assert bench.metrics.messages.labels("", "rejected")._value.get() == 1.0
 
 
-async def test_nothing_is_acknowledged_while_the_journal_cannot_commit(bench: Bench, locked: Callable[[Path], sqlite3.Connection]) -> None:
-    lock = locked(bench.path)
-    bench.broker.batches.put_nowait([publish(content(id="a"), token="t1")])
-    bench.broker.batches.put_nowait([publish(content(id="b"), token="t2")])
-    await until(lambda: not bench.journal.available)
-    assert bench.broker.acknowledged.empty()
-    assert bench.broker.batches.qsize() == 1, "and nothing more is read meanwhile"
-    lock.rollback()
+async def test_nothing_is_acknowledged_while_the_journal_cannot_commit(bench: Bench) -> None:
+    with write_locked(bench.path):
+        bench.broker.batches.put_nowait([publish(content(id="a"), token="t1")])
+        bench.broker.batches.put_nowait([publish(content(id="b"), token="t2")])
+        await until(lambda: not bench.journal.available, DEADLINE, "the journal cannot commit")
+        assert bench.broker.acknowledged.empty()
+        assert bench.broker.batches.qsize() == 1, "and nothing more is read meanwhile"
     assert await bench.acknowledged() == ["t1"]
     assert await bench.acknowledged() == ["t2"]
     assert count(bench.path, "message") == 2
@@ -410,29 +412,6 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_goes_on(b
     (event,) = [json.loads(row.payload) for row in await bench.journal.outbox(0, 10)]
     assert (event["type"], event["reason"], event["id"], event["final"]) == ("rejected", "duplicate_id", "order-1", True)
     assert bench.journal.stats().queue[QueueState.QUEUED].number == 1
-
-
-@pytest.fixture
-def locked() -> Any:
-    """Hold a journal's write lock from outside, so that it cannot commit, until the connection is rolled back."""
-    connections: list[sqlite3.Connection] = []
-
-    def lock(path: Path) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        connections.append(connection)
-        return connection
-
-    yield lock
-    for connection in connections:
-        connection.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a thread does."""
-    async with asyncio.timeout(DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_a_refused_cancel_does_not_tell_that_the_message_it_names_has_ended() -> None:

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from gateway.message import TRANSITIONS, EventType, IllegalTransitionError, Message, QueueState, Trigger, advance, event_id, rfc3339
+from gateway.events import event_id, rfc3339
+from gateway.message import TRANSITIONS, EventType, IllegalTransitionError, Message, QueueState, Trigger, advance
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(itertools.product(QueueState, Trigger)))

@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 
 from gateway import privacy
 from gateway.cli import main
-from gateway.message import rfc3339
-from tests.support.stack import Stack, until
+from gateway.events import rfc3339
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 NUMBER = "11987652012"  # the sandbox sends a reply
 TEXT = "Marcador da consulta de amanha"

@@ -18,6 +18,7 @@ from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Message, Reason, Refusal, Reply
 from gateway.metrics import Metrics
 from gateway.publish import Publish
+from tests.support.waiting import AT_ONCE, until
 
 NOW = 1_800_000_000.0
 DEADLINE = 10.0
@@ -70,9 +71,7 @@ class Window:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not condition():
-                await asyncio.sleep(0.001)
+        await until(condition, DEADLINE, "what the broker was to see", AT_ONCE)
 
 
 class Bench:
@@ -105,9 +104,7 @@ class Bench:
 
     async def sees(self, *texts: str) -> None:
         """Wait for exactly these to have been published since the start."""
-        async with asyncio.timeout(DEADLINE):
-            while len(self.broker.published) < len(texts):
-                await asyncio.sleep(0.001)
+        await self.broker.until(lambda: len(self.broker.published) >= len(texts))
         assert self.texts == list(texts)
 
     async def left(self) -> int:

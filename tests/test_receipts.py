@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +16,7 @@ from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, Message, QueueState, Receipt, Reply, Submitted
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
+from tests.support.waiting import AT_ONCE, until, write_locked
 
 NOW = 1_800_000_000.0
 DEADLINE = 15.0
@@ -53,7 +53,7 @@ class Bench:
     def __init__(self, path: Path, patience: float) -> None:
         self.path = path
         self.smpp, self.other = Reporting("smpp"), Reporting("other")
-        self.journal = SqliteJournal(path, POLICIES, commit_interval=0.0, clock=lambda: NOW)
+        self.journal = SqliteJournal(path, POLICIES, commit_interval=0.0, clock=lambda: NOW, lock_timeout=0.05)
         self.metrics = Metrics(["smpp", "other"])
         self.bells = Bells()
         carriers = cast("dict[str, Carrier]", {"smpp": self.smpp, "other": self.other})
@@ -69,9 +69,7 @@ class Bench:
         return claimed
 
     async def until_idle(self) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not self.stage.idle:
-                await asyncio.sleep(0.001)
+        await until(lambda: self.stage.idle, DEADLINE, "all is acknowledged", AT_ONCE)
 
     async def events(self) -> list[dict[str, Any]]:
         return [json.loads(row.payload) for row in await self.journal.outbox(0, 100)]
@@ -87,22 +85,6 @@ async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     with suppress(asyncio.CancelledError):
         await task
     await bench.journal.close()
-
-
-@pytest.fixture
-def locked() -> Iterator[Callable[[Path], sqlite3.Connection]]:
-    """Hold a journal's write lock from outside, so that it cannot commit, until the connection is rolled back."""
-    connections: list[sqlite3.Connection] = []
-
-    def lock(path: Path) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        connections.append(connection)
-        return connection
-
-    yield lock
-    for connection in connections:
-        connection.close()
 
 
 def receipt(message_id: str, code: int = 2) -> Receipt:
@@ -177,31 +159,23 @@ async def test_batches_are_acknowledged_in_the_order_of_their_arrival(bench: Ben
 
 
 @pytest.mark.parametrize("bench", [0.1], indirect=True)
-async def test_what_the_journal_cannot_commit_in_time_is_put_off_and_leaves_nothing_behind(
-    bench: Bench, locked: Callable[[Path], sqlite3.Connection]
-) -> None:
-    lock = locked(bench.path)
-    bench.smpp.report(receipt("77"), token="t1")
-    assert await bench.smpp.answered() == (["t1"], False)
-    assert bench.stage.idle
-    lock.rollback()
+async def test_what_the_journal_cannot_commit_in_time_is_put_off_and_leaves_nothing_behind(bench: Bench) -> None:
+    with write_locked(bench.path):
+        bench.smpp.report(receipt("77"), token="t1")
+        assert await bench.smpp.answered() == (["t1"], False)
+        assert bench.stage.idle
     assert (await bench.journal.tick(NOW)).woken == 0, "it commits again"
     bench.smpp.report(receipt("77"), token="t2")
     assert await bench.smpp.answered() == (["t2"], True)
     assert bench.journal.stats().parked == 1
 
 
-async def test_what_the_journal_commits_in_time_after_all_is_acknowledged(
-    bench: Bench, locked: Callable[[Path], sqlite3.Connection]
-) -> None:
-    lock = locked(bench.path)
-    bench.smpp.report(receipt("77"), token="t1")
-    async with asyncio.timeout(DEADLINE):
-        while bench.journal.available:
-            await asyncio.sleep(0.005)
-    assert bench.smpp.answers.empty()
-    assert not bench.stage.idle
-    lock.rollback()
+async def test_what_the_journal_commits_in_time_after_all_is_acknowledged(bench: Bench) -> None:
+    with write_locked(bench.path):
+        bench.smpp.report(receipt("77"), token="t1")
+        await until(lambda: not bench.journal.available, DEADLINE, "the journal cannot commit")
+        assert bench.smpp.answers.empty()
+        assert not bench.stage.idle
     assert await bench.smpp.answered() == (["t1"], True)
 
 
@@ -230,12 +204,9 @@ async def test_each_carrier_hears_of_its_own_and_none_waits_for_another() -> Non
     stage = Receipts(carriers, cast("Journal", journal), Metrics(["smpp", "other"]), Bells(), lambda: NOW)
     task = asyncio.create_task(stage.run())
     smpp.report(receipt("1"), token="t1")
-    async with asyncio.timeout(DEADLINE):
-        while len(journal.matches) < 1:
-            await asyncio.sleep(0)
-        other.report(receipt("2"), token="t2")
-        while len(journal.matches) < 2:
-            await asyncio.sleep(0)
+    await until(lambda: len(journal.matches) == 1, DEADLINE, "the first is matched", 0)
+    other.report(receipt("2"), token="t2")
+    await until(lambda: len(journal.matches) == 2, DEADLINE, "the second is matched", 0)
     journal.matches[1].set_result(Report())
     assert await other.answered() == (["t2"], True)
     still = stage.idle
@@ -252,12 +223,10 @@ async def test_a_journal_that_is_broken_ends_the_stage_and_nothing_is_acknowledg
     stage = Receipts(cast("dict[str, Carrier]", {"smpp": smpp}), cast("Journal", journal), Metrics(["smpp"]), Bells(), lambda: NOW)
     task = asyncio.create_task(stage.run())
     smpp.report(receipt("1"))
-    async with asyncio.timeout(DEADLINE):
-        while not journal.matches:
-            await asyncio.sleep(0)
-        journal.matches[0].set_exception(JournalBrokenError("SQLITE_IOERR_FSYNC"))
-        with pytest.RaisesGroup(JournalBrokenError):
-            await task
+    await until(lambda: journal.matches != [], DEADLINE, "it is matched", 0)
+    journal.matches[0].set_exception(JournalBrokenError("SQLITE_IOERR_FSYNC"))
+    with pytest.RaisesGroup(JournalBrokenError):
+        await asyncio.wait_for(task, DEADLINE)
     assert smpp.answers.empty()
 
 
@@ -275,18 +244,17 @@ async def test_no_more_than_a_bounded_number_of_batches_is_read_while_the_journa
         await task
 
 
-async def test_a_reporter_may_have_more_patience_than_the_others(tmp_path: Path, locked: Callable[[Path], sqlite3.Connection]) -> None:
+async def test_a_reporter_may_have_more_patience_than_the_others(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "journal.db", 0.2)
     await bench.journal.open()
     stage = Receipts({"smpp": bench.smpp, "other": bench.other}, bench.journal, bench.metrics, bench.bells, lambda: NOW,
                      patience=0.2, patience_of={"other": 30.0})  # fmt: skip
     task = asyncio.create_task(stage.run())
-    holder = locked(bench.path)
-    bench.smpp.report(receipt("77"), token="impatient")
-    bench.other.report(receipt("78"), token="patient")
-    assert await bench.smpp.answered() == (["impatient"], False)
-    assert bench.other.answers.empty()
-    holder.rollback()
+    with write_locked(bench.path):
+        bench.smpp.report(receipt("77"), token="impatient")
+        bench.other.report(receipt("78"), token="patient")
+        assert await bench.smpp.answered() == (["impatient"], False)
+        assert bench.other.answers.empty()
     assert await bench.other.answered() == (["patient"], True)
     task.cancel()
     with suppress(asyncio.CancelledError):

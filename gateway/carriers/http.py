@@ -23,12 +23,11 @@ from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, w
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
 from gateway.config import Http
-from gateway.message import CancelFailed, CancelOutcome, InDoubt, Kind, Message, Reason, Rejected
+from gateway.message import CancelOutcome, InDoubt, Kind, Message, Reason, Rejected
 from gateway.provider.answers import (
     BY_COST_CENTRE,
     GENERAL,
     Answer,
-    Cancels,
     CreditRow,
     Credits,
     Entry,
@@ -142,13 +141,8 @@ class HttpWire:
         outcomes: dict[str, CancelOutcome] = {}
         for group in self._cancel_groups(message_ids):
             exchange = await self._fetch(session, CancelMessages(protocols=tuple(group)))
-            match _answer_of(CancelMessages(protocols=()), exchange) if isinstance(exchange, Fetched) else None:
-                case Cancels(rows=rows):
-                    outcomes |= cancel_outcomes(rows, group)
-                case Refused():
-                    outcomes |= dict.fromkeys(group, CancelFailed("refused"))
-                case _:
-                    outcomes |= dict.fromkeys(group, CancelFailed("unknown"))
+            answer = _answer_of(CancelMessages(protocols=()), exchange) if isinstance(exchange, Fetched) else None
+            outcomes |= cancel_outcomes(answer, group)
         return outcomes
 
     def _cancel_groups(self, message_ids: Sequence[str]) -> Iterator[list[str]]:

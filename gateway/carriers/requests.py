@@ -33,6 +33,7 @@ from gateway.carriers.mailbox import Mailbox
 from gateway.carriers.suspension import Purses, Standing
 from gateway.carriers.throttle import AdaptiveRate
 from gateway.carriers.verdicts import Effect, Verdict
+from gateway.carriers.waiting import until_admitted
 from gateway.carriers.wire import Load, Purse, Wire
 from gateway.message import (
     Answer,
@@ -154,16 +155,7 @@ class RequestCarrier:
 
     async def wait_credit(self) -> None:
         """Return when credit() is above 0."""
-        loop = asyncio.get_running_loop()
-        while self.credit() <= 0:
-            self._freed.clear()
-            delay = self._delay(self._monotonic())
-            timer = loop.call_later(delay, self._freed.set) if delay else None
-            try:
-                await self._freed.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+        await until_admitted(self.credit, self._delay, self._freed)
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
@@ -186,8 +178,9 @@ class RequestCarrier:
         rate = self._rate.rate(now)
         return max(1.0, min(float(self._wire.batch), rate * GATHER / 2)) // 1 if rate else 1.0
 
-    def _delay(self, now: float) -> float:
+    def _delay(self) -> float:
         """Return the seconds until credit may come by itself; 0 where something else must happen first."""
+        now = self._monotonic()
         rests = self._standing.rests(now)
         if rests:
             return rests

@@ -1,8 +1,8 @@
 """The SMPP carrier: one account of an SMSC over one or more binds. SMPP 3.4 as ESME.
 
 Beside this module: `smpp_submit` (message -> submit_sm), `smpp_inbound` (deliver_sm -> Receipt or Reply), `smpp_status` (command_status ->
-outcome), `smpp_link` (connect, bind, bind again), `throttle` (rate). Here is what joins them: credit, spreading over the binds, the way of
-an answer back to its message, acknowledgement, cancel, the carrier's state, and the end.
+outcome), `smpp_cancel` (cancel orders), `smpp_link` (connect, bind, bind again), `throttle` (rate). Here is what joins them: credit,
+spreading over the binds, the way of an answer back to its message, acknowledgement, the carrier's state, and the end.
 
 - Credit is what the windows of the bound, writable, transmit-capable sessions and the token bucket admit. Messages go round the binds; on
   one bind they keep their order.
@@ -37,21 +37,21 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.carriers.base import Arrival, CarrierState, Prepared
 from gateway.carriers.mailbox import Mailbox
+from gateway.carriers.smpp_cancel import Cancel, Cancels
 from gateway.carriers.smpp_homes import Homes, has_room
 from gateway.carriers.smpp_inbound import InboundReader
-from gateway.carriers.smpp_link import Account, Connection, Link, reason_of_end, tls_context
+from gateway.carriers.smpp_link import Account, Connection, Link, binds_of, reason_of_end, tls_context
 from gateway.carriers.smpp_metrics import SmppObserver
 from gateway.carriers.smpp_status import Effect, cancel_outcome_of, meaning_of, refusal_of
 from gateway.carriers.smpp_submit import Part, SubmitBuilder
 from gateway.carriers.throttle import PAUSE, AdaptiveRate, Tally
+from gateway.carriers.waiting import until_admitted
 from gateway.config import Smpp
 from gateway.message import (
     Answer,
     CancelAnswer,
     CancelFailed,
-    Cancelled,
     CancelOrder,
-    CancelOutcome,
     Deferred,
     InDoubt,
     Message,
@@ -63,7 +63,7 @@ from gateway.message import (
 )
 from gateway.smpp.constants import CommandStatus, command_name
 from gateway.smpp.errors import EncodeError, SmppError
-from gateway.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, DataSm, DeliverSm, Pdu, SubmitSmResp
+from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSmResp
 from gateway.smpp.session import (
     BindFailed,
     Bound,
@@ -102,14 +102,6 @@ class _Submission(msgspec.Struct, frozen=True, gc=False):
     replaced: dict[str, str]
 
 
-class _Cancel(msgspec.Struct):
-    """A cancel order under way: one cancel_sm a message_id, one answer."""
-
-    row: int
-    unanswered: int
-    outcome: CancelOutcome
-
-
 class SmppCarrier:
     """An SMPP account as `carriers.base.Carrier`.
 
@@ -141,6 +133,7 @@ class SmppCarrier:
         self._rate = AdaptiveRate(settings.max_rate, monotonic())
         self._outcomes: Mailbox[Answer | CancelAnswer] = Mailbox()
         self._arrivals: Mailbox[Arrival] = Mailbox()
+        self._cancels = Cancels(self._write_cancel, self._outcomes.add, clock)
         self._account = Account(
             name=name,
             settings=settings,
@@ -154,7 +147,7 @@ class SmppCarrier:
             changed=self._on_change,
             reconnecting=observer.reconnect,
         )
-        self._links = [Link(number, bind_type, self._account) for number, bind_type in _binds(settings)]
+        self._links = [Link(number, bind_type, self._account) for number, bind_type in binds_of(settings)]
         self._senders: deque[Connection] = deque()
         self._homes = Homes()
         self._up = [False] * settings.binds
@@ -203,16 +196,11 @@ class SmppCarrier:
 
     async def wait_credit(self) -> None:
         """Return when credit() is above 0."""
-        loop = asyncio.get_running_loop()
-        while self.credit() <= 0:
-            self._freed.clear()
-            delay = self._rate.delay(self._monotonic())
-            timer = loop.call_later(delay, self._freed.set) if delay and self._senders and not self._stopping else None
-            try:
-                await self._freed.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+        await until_admitted(self.credit, self._delay, self._freed)
+
+    def _delay(self) -> float:
+        """Return the seconds until the rate admits the next; 0 where a session must come first."""
+        return self._rate.delay(self._monotonic()) if self._senders and not self._stopping else 0.0
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
@@ -300,8 +288,8 @@ class SmppCarrier:
             if context.part < context.parts and isinstance(outcome, Rejected):
                 self._homes.leave(context.row)
             self._outcomes.add(Answer(context.row, context.attempt, outcome, self._clock(), event.elapsed, context.part, context.parts))
-        elif type(context) is _Cancel:
-            self._cancel_answered(context, cancel_outcome_of(pdu.command_status), late=event.late)
+        elif type(context) is Cancel and not event.late:
+            self._cancels.answered(context, cancel_outcome_of(pdu.command_status))
 
     def _outcome_of(self, connection: Connection, pdu: Pdu, submission: _Submission, elapsed: float) -> Outcome:
         if pdu.command_status == _ROK and isinstance(pdu, SubmitSmResp):
@@ -337,23 +325,16 @@ class SmppCarrier:
     def _unanswered(self, context: object, detail: str) -> None:
         if type(context) is _Submission:
             self._outcomes.add(Answer(context.row, context.attempt, InDoubt(detail), self._clock(), None, context.part, context.parts))
-        elif type(context) is _Cancel:
-            self._cancel_answered(context, CancelFailed("unknown"))
+        elif type(context) is Cancel:
+            self._cancels.answered(context, CancelFailed("unknown"))
 
     # --- cancel ---
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
         """Send a cancel_sm for each message_id of each order. Where none can go, the answer is `unknown`."""
-        for order in orders:
-            message_ids = [message_id for message_id in order.message_ids if message_id]
-            cancel = _Cancel(order.row, len(message_ids), Cancelled() if message_ids else CancelFailed("unknown"))
-            for message_id in message_ids:
-                if not self._write_cancel(order, message_id, cancel):
-                    self._cancel_answered(cancel, CancelFailed("unknown"))
-            if not message_ids:
-                self._outcomes.add(CancelAnswer(order.row, cancel.outcome, self._clock()))
+        self._cancels.send(orders)
 
-    def _write_cancel(self, order: CancelOrder, message_id: str, cancel: _Cancel) -> bool:
+    def _write_cancel(self, order: CancelOrder, message_id: str, cancel: Cancel) -> bool:
         if not self.ready_to_cancel:
             return False
         try:
@@ -363,16 +344,6 @@ class SmppCarrier:
         self._pdus["out", 8, _ROK] += 1
         self._senders.rotate(-1)
         return True
-
-    def _cancel_answered(self, cancel: _Cancel, outcome: CancelOutcome, *, late: bool = False) -> None:
-        """Take one part's answer: the order is cancelled when every part is."""
-        if late:
-            return
-        cancel.unanswered -= 1
-        if isinstance(cancel.outcome, Cancelled):
-            cancel.outcome = outcome
-        if not cancel.unanswered:
-            self._outcomes.add(CancelAnswer(cancel.row, cancel.outcome, self._clock()))
 
     # --- inbound ---
 
@@ -521,13 +492,3 @@ class SmppCarrier:
             if link.submits:
                 used = link.connection.stream.session.window_used if link.connection is not None else 0
                 observer.window(link.number, used, self._settings.window)
-
-
-def _binds(settings: Smpp) -> Iterable[tuple[int, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]]:
-    """List the links that the settings ask for, with the number of the bind that each belongs to."""
-    for number in range(settings.binds):
-        if settings.bind == "transceiver":
-            yield number, BindTransceiver
-        else:
-            yield number, BindTransmitter
-            yield number, BindReceiver

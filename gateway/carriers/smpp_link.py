@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, assert_never
@@ -329,3 +329,13 @@ def _reason_of(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
     return error.strerror or type(error).__name__
+
+
+def binds_of(settings: Smpp) -> Iterable[tuple[int, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]]:
+    """List the links that the settings ask for, with the number of the bind that each belongs to."""
+    for number in range(settings.binds):
+        if settings.bind == "transceiver":
+            yield number, BindTransceiver
+        else:
+            yield number, BindTransmitter
+            yield number, BindReceiver

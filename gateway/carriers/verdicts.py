@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import NamedTuple, assert_never
 
 from gateway.message import CancelFailed, Cancelled, CancelOutcome, Deferred, InDoubt, Outcome, Reason, Rejected, Scope, Submitted
-from gateway.provider.answers import CancelRow, Entry
+from gateway.provider.answers import CancelRow, Cancels, Entry, Refused
 from gateway.provider.results import MessageStatus, ResultClass
 from gateway.provider.sends import Asked, match_batch
 
@@ -104,7 +104,18 @@ _CANCEL_OUTCOMES: Mapping[int | None, CancelOutcome] = {
 }
 
 
-def cancel_outcomes(rows: Sequence[CancelRow], message_ids: Sequence[str]) -> dict[str, CancelOutcome]:
+def cancel_outcomes(answer: object, message_ids: Sequence[str]) -> dict[str, CancelOutcome]:
+    """Tell what became of each id that was asked for, whatever the answer is; None, too, where there was none that can be read."""
+    match answer:
+        case Cancels(rows=rows):
+            return _outcomes_of_rows(rows, message_ids)
+        case Refused():
+            return dict.fromkeys(message_ids, CancelFailed("refused"))
+        case _:
+            return dict.fromkeys(message_ids, CancelFailed("unknown"))
+
+
+def _outcomes_of_rows(rows: Sequence[CancelRow], message_ids: Sequence[str]) -> dict[str, CancelOutcome]:
     """Tell what became of each id that was asked for; one that no row names is unknown. A row without an id is of the only one."""
     named = {row.protocol.lower(): row.status for row in rows}
     if len(message_ids) == 1 and len(rows) == 1 and not rows[0].protocol:

@@ -32,9 +32,9 @@ from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, w
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
 from gateway.config import Webservice
-from gateway.message import CancelFailed, CancelOutcome, Deferred, InDoubt, Message, Reason, Rejected, Scope
+from gateway.message import CancelOutcome, Deferred, InDoubt, Message, Reason, Rejected, Scope
 from gateway.provider import webservice as provider
-from gateway.provider.answers import Answer, Cancels, CreditRow, Entry, Refused, SendMultipleAnswer
+from gateway.provider.answers import Answer, CreditRow, Entry, SendMultipleAnswer
 from gateway.provider.http import BatchItem
 
 BATCH = 50
@@ -82,7 +82,7 @@ class SoapClient:
         wsdl = files("gateway.carriers").joinpath("wbsapi.wsdl").read_bytes()
         namespace = settings.namespace.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
         wsdl = wsdl.replace(DEFAULT_NAMESPACE.encode(), namespace.encode())
-        self._client: Any = zeep.Client(  # type: ignore[no-untyped-call]
+        self._client: Any = zeep.Client(  # type: ignore[no-untyped-call] # zeep has no types
             io.BytesIO(wsdl), transport=_Offline(), settings=zeep.Settings(forbid_dtd=True)
         )
         self._binding: Any = next(iter(self._client.wsdl.bindings.values()))
@@ -224,13 +224,8 @@ class SoapWire:
         outcomes: dict[str, CancelOutcome] = {}
         for start in range(0, len(message_ids), provider.MAX_HASHES):
             group = message_ids[start : start + provider.MAX_HASHES]
-            match await self._soap.call(session, provider.CancelMessages(protocols=tuple(group))):
-                case Cancels(rows=rows):
-                    outcomes |= cancel_outcomes(rows, group)
-                case Refused():
-                    outcomes |= dict.fromkeys(group, CancelFailed("refused"))
-                case _:
-                    outcomes |= dict.fromkeys(group, CancelFailed("unknown"))
+            answer = await self._soap.call(session, provider.CancelMessages(protocols=tuple(group)))
+            outcomes |= cancel_outcomes(answer, group)
         return outcomes
 
     async def probe(self, session: aiohttp.ClientSession) -> Probe:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.demo.parts import Client, Show, Story, broker, gateway, settings
-from gateway.message import rfc3339
+from gateway.events import rfc3339
 from gateway.sandbox.settings import SmscSettings
 from gateway.sandbox.smsc import Smsc
 
@@ -102,7 +102,7 @@ async def _show(client: Client, rows: list[Row], seconds: float, *, as_json: boo
     """Send everything and show it until all have ended; what would harm others goes when they have."""
     harmless = [row for row in rows if not row.case.drops]
     await _send(client, harmless)
-    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731
+    done: Callable[[], bool] = lambda: all(row.story.final for row in rows) and len(client.replies) == REPLIES  # noqa: E731 - one line says it
     with Show(client, lambda: _table(rows, client.replies), as_json=as_json) as show:
         await client.until(lambda: all(row.story.final or row.case.by_deadline for row in harmless), seconds)
         await _send(client, [row for row in rows if row.case.drops])

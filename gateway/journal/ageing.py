@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.events import ReplyEvent
 from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
@@ -12,7 +13,7 @@ from gateway.journal.intake import unknown_cancel
 from gateway.journal.parking import tell_early
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
 from gateway.journal.transaction import Transaction, count, placeholders
-from gateway.message import EventType, QueueState, ReplyEvent, Trigger
+from gateway.message import EventType, QueueState, Trigger
 
 REFERENCE_LIFE = 4 * 86400.0  # s: twice the longest validity; no phone waits longer for the parts of a message
 STEP = 500  # rows of a kind

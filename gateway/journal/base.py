@@ -18,7 +18,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from gateway.message import Answer, AnyEvent, Cancel, CancelAnswer, CancelOrder, Message, QueueState, Receipt, Refusal, Reply
+from gateway.events import AnyEvent
+from gateway.message import Answer, Cancel, CancelAnswer, CancelOrder, Message, QueueState, Receipt, Refusal, Reply
 
 
 class JournalUnavailableError(Exception):

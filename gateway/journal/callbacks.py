@@ -131,7 +131,7 @@ def _copy(tx: Transaction, record: Record, receipt: Receipt) -> _Copy | None:
         return None
     for n, carrier, opened_at in tx.all(_DOUBTFUL, (record.row,)) if tx.memory.doubts else ():
         if carrier in named and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
-            return _Copy(n, carrier, opened_at, True)  # type: ignore[arg-type]
+            return _Copy(n, carrier, opened_at, True)  # type: ignore[arg-type] # a REAL column
     if record.carrier not in named or (record.state in _WAITING and receipt.final and receipt.code != _DELIVERED):
         return None
     return _Copy(record.attempt, record.carrier, _left_at(tx, record), False)

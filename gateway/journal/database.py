@@ -21,6 +21,7 @@ from gateway.journal.matching import destination
 from gateway.journal.records import unpack_message
 
 Synchronous = Literal["full", "normal"]
+LOCK_TIMEOUT = 2.0  # s that a transaction waits for another program to let go of the file
 
 _FIRST_ROW_LIMIT = 1 << 31
 _UNFILLED = "unfilled_destination"
@@ -89,9 +90,9 @@ def _naming(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from None
 
 
-def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+def connect(path: Path, synchronous: Synchronous, lock_timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
     """Open the connection of the one writer. Transactions are ours to begin; checkpoints are the checkpointer's."""
-    connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None, check_same_thread=False, cached_statements=256)
     with _naming(path):
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")

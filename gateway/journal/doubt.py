@@ -12,7 +12,7 @@ from gateway.journal.transaction import Transaction
 from gateway.message import QueueState, Receipt, Trigger, part_reference
 
 _DOUBTFUL = (
-    f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE destination = ? AND doubtful_since IS NOT NULL AND carrier = ? ORDER BY message, n"  # noqa: S608
+    f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE destination = ? AND doubtful_since IS NOT NULL AND carrier = ? ORDER BY message, n"  # noqa: S608 - our own columns
 )
 _OPEN = "SELECT message, part FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
 _SINCE = "SELECT min(doubtful_since) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"

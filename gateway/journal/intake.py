@@ -6,23 +6,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.events import CancelFailedEvent, RejectedEvent, event_id
 from gateway.journal.base import Report, encode_event
 from gateway.journal.doubt import back_to_doubt, has_doubt
 from gateway.journal.matching import destination
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, STATES, Record, instant, pack
 from gateway.journal.transaction import INSERT_MESSAGE, Transaction, count
-from gateway.message import (
-    Cancel,
-    CancelFailedEvent,
-    EventType,
-    Message,
-    QueueState,
-    Reason,
-    Refusal,
-    RejectedEvent,
-    Trigger,
-    event_id,
-)
+from gateway.message import Cancel, EventType, Message, QueueState, Reason, Refusal, Trigger
 
 _RAW_LIMIT = 2048
 _WAITING = (QueueState.SCHEDULED, QueueState.QUEUED, QueueState.DEFERRED, QueueState.HELD)

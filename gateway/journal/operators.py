@@ -113,7 +113,7 @@ def _events(tx: Transaction, selection: Selection) -> list[int]:
         return []
     if selection.ids:
         return _events_of(tx, selection, terms, values)
-    rows = tx.all(f"SELECT row FROM event WHERE {' AND '.join(terms)} ORDER BY at, row LIMIT ?", [*values, selection.limit])  # noqa: S608
+    rows = tx.all(f"SELECT row FROM event WHERE {' AND '.join(terms)} ORDER BY at, row LIMIT ?", [*values, selection.limit])  # noqa: S608 - values are bound
     return [row for (row,) in rows if isinstance(row, int)]
 
 

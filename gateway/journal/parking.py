@@ -68,7 +68,7 @@ def apply_parked(
     form = tx.policies.message_id_formats.get(carrier, "auto")
     for part in parts:
         keys = recorded_keys(part.message_id, form)
-        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier IN (?, '') ORDER BY row"  # noqa: S608
+        query = f"SELECT row, body FROM receipt WHERE key IN ({placeholders(keys)}) AND carrier IN (?, '') ORDER BY row"  # noqa: S608 - only question marks
         for row, body in tx.all(query, (*keys, carrier)):
             receipt = of_carrier(unpack_receipt(body), carrier)  # type: ignore[arg-type] # a BLOB
             if _is_of(record, part, receipt) and (reference is None or _agrees(record, receipt, reference)):

@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.events import ReplyEvent
 from gateway.journal import outbox, reading
 from gateway.journal.base import Forgotten, Left, Place, Stage, encode_event
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, pack, unpack_message, unpack_receipt, unpack_reply
 from gateway.journal.transaction import Transaction
-from gateway.message import EventType, Message, QueueState, ReplyEvent
+from gateway.message import EventType, Message, QueueState
 from gateway.msisdn import InvalidNumberError, parse
 
 MESSAGES = 100  # of a number a slice: each is rewritten with its events
@@ -227,7 +228,7 @@ def _slices(connection: sqlite3.Connection, sql: str, *values: object, after: in
 
 
 def _known_messages(connection: sqlite3.Connection, number: str) -> Iterator[dict[str, object]]:
-    for row in _slices(connection, f"SELECT {reading.FIELDS} FROM message WHERE {_MESSAGES}", destination(number)):  # noqa: S608
+    for row in _slices(connection, f"SELECT {reading.FIELDS} FROM message WHERE {_MESSAGES}", destination(number)):  # noqa: S608 - our own text
         message = unpack_message(row[-1])
         if message.to == number:
             told = {"from": message.sender, "label": message.label, "response_topic": message.response_topic}

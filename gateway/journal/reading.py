@@ -157,7 +157,7 @@ def load_memory(connection: sqlite3.Connection) -> Memory:
     )
     for state in QueueState:
         if state not in (QueueState.ACTIVE, QueueState.DONE):
-            memory.queue[state] = number(f"SELECT count(*) FROM message WHERE state = {state:d} AND due_at IS NOT NULL")  # noqa: S608
+            memory.queue[state] = number(f"SELECT count(*) FROM message WHERE state = {state:d} AND due_at IS NOT NULL")  # noqa: S608 - a number
     memory.queue[QueueState.ACTIVE] = number("SELECT count(*) FROM attempt WHERE doubtful_since IS NULL")
     return memory
 

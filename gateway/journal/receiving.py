@@ -16,8 +16,8 @@ from gateway.message import Receipt, Reply
 Found = dict[tuple[str, str], list[Part]]  # by carrier and key
 
 _ORDER = {match: place for place, match in enumerate(Match)}
-_BY_KEY = f"SELECT {PART_COLUMNS} FROM part WHERE key = ? AND carrier = ?"  # noqa: S608
-_BY_KEYS = f"SELECT carrier, key, {PART_COLUMNS} FROM part WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
+_BY_KEY = f"SELECT {PART_COLUMNS} FROM part WHERE key = ? AND carrier = ?"  # noqa: S608 - our own columns
+_BY_KEYS = f"SELECT carrier, key, {PART_COLUMNS} FROM part WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own columns
 
 
 def match(tx: Transaction, items: Sequence[Receipt | Reply], now: float) -> Report:

@@ -7,24 +7,19 @@ from functools import lru_cache
 
 import msgspec
 
-from gateway.message import (
+from gateway.events import (
     AcceptedEvent,
     AnyEvent,
     CancelFailedEvent,
     CancelledEvent,
-    EventType,
     ExpiredEvent,
     InDoubtEvent,
-    Message,
-    QueueState,
-    Receipt,
     ReceiptEvent,
     RejectedEvent,
-    Reply,
     ReplyEvent,
-    part_reference,
     rfc3339,
 )
+from gateway.message import EventType, Message, QueueState, Receipt, Reply, part_reference
 
 MESSAGE_SHIFT = 16  # event.row = message << 16 | seq
 PART_SHIFT = 24  # part.row = message << 24 | attempt << 8 | part

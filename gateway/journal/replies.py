@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.events import ReplyEvent, event_id
 from gateway.journal import callbacks
 from gateway.journal.base import Report
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import Record, instant, pack, unpack_reply
 from gateway.journal.reporting import parts_of
 from gateway.journal.transaction import Transaction, count
-from gateway.message import EventType, Fragment, QueueState, Reply, ReplyEvent, event_id
+from gateway.message import EventType, Fragment, QueueState, Reply
 from gateway.text.inbound import decode
 
 GAP = "[…]"

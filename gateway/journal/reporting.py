@@ -91,5 +91,5 @@ def parts_of(tx: Transaction, record: Record) -> list[Part]:
     """Return what is recorded of a message's parts, of all attempts."""
     tx.flush()
     first = record.row << PART_SHIFT
-    rows = tx.all(f"SELECT {PART_COLUMNS} FROM part WHERE row BETWEEN ? AND ? ORDER BY row", (first, first | (1 << PART_SHIFT) - 1))  # noqa: S608
+    rows = tx.all(f"SELECT {PART_COLUMNS} FROM part WHERE row BETWEEN ? AND ? ORDER BY row", (first, first | (1 << PART_SHIFT) - 1))  # noqa: S608 - our own columns
     return [Part(*row) for row in rows]  # type: ignore[arg-type] # in the order of PART_COLUMNS

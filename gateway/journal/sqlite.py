@@ -17,7 +17,7 @@ from typing import Any, Literal
 from gateway.journal import ageing, cancelling, claiming, intake, operators, outbox, privacy, reading, receiving, settling
 from gateway.journal import replies as replying
 from gateway.journal.base import Forgotten, JournalBrokenError, OutboxRow, Place, Plan, Report, Selection, Settlement, Stats, Tick
-from gateway.journal.database import Lock, Synchronous, connect, create, migrate
+from gateway.journal.database import LOCK_TIMEOUT, Lock, Synchronous, connect, create, migrate
 from gateway.journal.reader import ReadOnlyJournal, read_only
 from gateway.journal.transaction import Memory, Policies, Transaction
 from gateway.journal.writer import Checkpointer, Observer, SilentObserver, Writer
@@ -39,11 +39,16 @@ class SqliteJournal:
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         clock_suspected: Callable[[], bool] = lambda: False,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        """Ask `clock_suspected` before each operation, on the writer's thread: nothing expires while it says so."""
+        """Ask `clock_suspected` before each operation, on the writer's thread: nothing expires while it says so.
+
+        `lock_timeout` is the seconds that a transaction waits for another program to let go of the file.
+        """
         self._path = path
         self._policies = policies
         self._synchronous: Synchronous = synchronous
+        self._lock_timeout = lock_timeout
         self._interval = commit_interval
         self._clock = clock
         self._observer = observer or SilentObserver()
@@ -74,7 +79,10 @@ class SqliteJournal:
         self._why_broken = asyncio.get_running_loop().create_future()
         self._writer = Writer(self._connection, memory, self._policies, self._interval, self._observer, self._breaks, self._clock_suspected)
         self._checkpointer = Checkpointer(
-            connect(self._path, self._synchronous), self._path, lambda: self._writer.commits if self._writer else 0, self._observer
+            connect(self._path, self._synchronous, self._lock_timeout),
+            self._path,
+            lambda: self._writer.commits if self._writer else 0,
+            self._observer,
         )
         self._reader = read_only(self._path)
         self._writer.start()
@@ -82,7 +90,7 @@ class SqliteJournal:
 
     def _open(self) -> Memory:
         create(self._path)
-        self._connection = connect(self._path, self._synchronous)
+        self._connection = connect(self._path, self._synchronous, self._lock_timeout)
         migrate(self._connection, self._path)
         return reading.load_memory(self._connection)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from gateway.events import AnyEvent, event_id
 from gateway.journal.base import Count, Match, Report, encode_event
 from gateway.journal.matching import MessageIdFormat, key
 from gateway.journal.records import (
@@ -29,7 +30,7 @@ from gateway.journal.records import (
     unpack_progress,
     update_values,
 )
-from gateway.message import AnyEvent, EventType, InDoubtPolicy, QueueState, Trigger, advance, event_id
+from gateway.message import EventType, InDoubtPolicy, QueueState, Trigger, advance
 
 
 @dataclass(frozen=True, slots=True)

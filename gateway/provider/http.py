@@ -18,7 +18,6 @@ from gateway.provider.fields import Hidden
 from gateway.provider.results import Function
 
 MAX_BATCH = 1000  # numbers of a `mult`
-MIN_BATCH = 2
 MAX_TEXT = 600
 MAX_COST_CENTRE_NAME = 50
 MAX_COST_CENTRE_MAILS = 999

@@ -195,11 +195,6 @@ def result(function: Function, code: int) -> Result:
     return RESULTS[function].get(code) or Result(ResultClass.UNKNOWN, f"code {code}, which is none of {function.value}")
 
 
-def classify(function: Function, code: int) -> ResultClass:
-    """Return the class of a code."""
-    return result(function, code).result_class
-
-
 def describe(function: Function, code: int) -> str:
     """Say in a few words what a code means."""
     return result(function, code).description

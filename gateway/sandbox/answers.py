@@ -123,3 +123,11 @@ def moment(text: str) -> float | None:
     except ValueError:
         return None
     return (read if read.tzinfo is not None else read.replace(tzinfo=LOCAL)).timestamp()
+
+
+def span_of(since: str, until: str) -> tuple[float, float] | None:
+    """Read the span of a search, today where it is left out; None where a date is none."""
+    today = datetime.now(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = moment(since) if since else today.timestamp()
+    end = moment(until) if until else (today + timedelta(days=1)).timestamp()
+    return None if begin is None or end is None else (begin, end)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from gateway.sandbox.answers import Code
+from gateway.sandbox.answers import Code, stamp
 from gateway.sandbox.fates import Fates
-from gateway.sandbox.provider_state import Function, Provider, Submission, Verdict
+from gateway.sandbox.provider_state import Function, Provider, Received, Submission, Verdict
 from gateway.sandbox.scenario import WebReaction, web_behaviour
 
 HTML = """<!DOCTYPE html>
@@ -56,6 +56,12 @@ def echo(verdict: Verdict, success: int) -> str:
     """Write the line of one message of a batch, with number and id as they were asked for."""
     code, md5 = told(verdict, success)
     return f"{code};{md5};{verdict.submission.number};{verdict.submission.external_id}"
+
+
+def told_reply(reply: Received) -> str:
+    """Write the line of a reply, as `recv` and `inbox` do."""
+    message = reply.message
+    return f"1;{message.md5};{stamp(reply.at, milliseconds=True)};{message.number};{reply.text};{message.external_id};"
 
 
 class Desk:

@@ -16,13 +16,12 @@ What the manual does not show, and is decided here:
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from gateway.sandbox.answers import HTTP_TEXTS, LOCAL, NOT_CONCLUDED, OUT_OF_DATE, STATUS_TEXTS, Code, Status, moment, stamp
-from gateway.sandbox.desk import Answer, Desk, echo, told
+from gateway.sandbox.answers import HTTP_TEXTS, NOT_CONCLUDED, OUT_OF_DATE, STATUS_TEXTS, Code, Status, span_of, stamp
+from gateway.sandbox.desk import Answer, Desk, echo, told, told_reply
 from gateway.sandbox.provider_state import BATCH, Function, Stored, Submission, Verdict
 from gateway.sandbox.settings import MultForm
 
@@ -162,10 +161,7 @@ class HttpApi:
         if span is None:
             return str(int(Code.NOT_CONCLUDED))
         found = self._provider.inbox(*span, again=query.get("r") == "1")
-        return _lines(
-            f"1;{each.message.md5};{stamp(each.at, milliseconds=True)};{each.message.number};{each.text};{each.message.external_id};"
-            for each in found
-        )
+        return _lines(told_reply(each) for each in found)
 
     def _withdrawn(self, answer: Callable[[], str]) -> str:
         return OUT_OF_DATE if self._settings.out_of_date else answer()
@@ -215,14 +211,6 @@ def read_query(raw: str) -> dict[str, str]:
         name, _, value = pair.partition("=")
         found[_decode(name).lower()] = _decode(value)
     return found
-
-
-def span_of(since: str, until: str) -> tuple[float, float] | None:
-    """Read the span of a search, today where it is left out; None where a date is none."""
-    today = datetime.now(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = moment(since) if since else today.timestamp()
-    end = moment(until) if until else (today + timedelta(days=1)).timestamp()
-    return None if begin is None or end is None else (begin, end)
 
 
 def _decode(text: str) -> str:

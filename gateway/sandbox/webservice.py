@@ -17,9 +17,8 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from gateway.sandbox.answers import OUT_OF_DATE, Code, Status, stamp
-from gateway.sandbox.desk import Answer, Desk, echo, told
-from gateway.sandbox.httpapi import span_of
+from gateway.sandbox.answers import OUT_OF_DATE, Code, Status, span_of
+from gateway.sandbox.desk import Answer, Desk, echo, told, told_reply
 from gateway.sandbox.provider_state import BATCH, Function, Submission, Verdict
 from gateway.sandbox.wsdl import SOAP_11, SOAP_12, wsdl
 
@@ -115,7 +114,7 @@ class WebService:
             return write("\n".join(self._line(each) if unique else echo(each, success) for each in verdicts))
 
         function: Function = "sendUnique" if unique else "sendMultiple"
-        refuse = lambda code: write(str(code))  # noqa: E731
+        refuse = lambda code: write(str(code))  # noqa: E731 - one line says it
         return await self._desk.send(request, submissions, function, write=write_all, refuse=refuse, error=error)
 
     def _envelope(self, envelope: str, method: str, result: str) -> Answer:
@@ -161,10 +160,7 @@ class WebService:
         if span is None:
             return str(int(Code.LAYOUT))
         found = self._provider.inbox(*span, again=arguments.get("Reexibir") == "1")
-        return "\n".join(
-            f"1;{each.message.md5};{stamp(each.at, milliseconds=True)};{each.message.number};{each.text};{each.message.external_id};"
-            for each in found
-        )
+        return "\n".join(told_reply(each) for each in found)
 
     def _withdrawn(self, answer: Callable[[], str]) -> str:
         return OUT_OF_DATE if self._settings.out_of_date else answer()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.broker import envelope
 from gateway.broker.envelope import PayloadError
-from gateway.message import AcceptedEvent
+from gateway.events import AcceptedEvent
 
 BASE: dict[str, Any] = {"id": "order-1", "to": "11987654321", "text": "Ola"}
 

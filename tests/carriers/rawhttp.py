@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from tests.support.stack import until
+from tests.support.waiting import until
 
 
 class Request(NamedTuple):

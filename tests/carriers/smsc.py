@@ -270,3 +270,9 @@ def receipt(message_id: str = "id-1", stat: str = "DELIVRD", **changes: Any) -> 
 
 def rows(answers: Sequence[Answer | CancelAnswer]) -> list[int]:
     return [answer.row for answer in answers]
+
+
+def write(stream: SmppStream, octets: bytes) -> None:
+    """Write octets that no codec would make."""
+    assert stream._transport is not None
+    stream._transport.write(octets)

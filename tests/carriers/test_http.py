@@ -37,7 +37,7 @@ from gateway.provider.http import url_query
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
-from tests.support.stack import until
+from tests.support.waiting import until
 
 MD5 = "8eb339e2545a9e01d60e542d6798a4b5"
 CREDITS = "1;1;0;0;5000;10;20;"

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,8 @@ import pytest
 from gateway.message import Deferred, Receipt, Rejected, Reply, Submitted
 from gateway.smpp.constants import CommandStatus
 from tests.carriers.smsc import DEADLINE, Rig, message, messages, settings
+from tests.support import npm
+from tests.support.waiting import free_port
 
 smpp34: Any = pytest.importorskip("smpp34")
 
@@ -32,12 +31,6 @@ async def start_at() -> AsyncIterator[StartAt]:
     yield start
     for rig in rigs:
         await rig.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- smpp34 ---
@@ -108,50 +101,12 @@ async def test_smpp34_sees_us_unbind(rust: tuple[Any, int], start_at: StartAt) -
 
 # --- npm smpp ---
 
-NODE_SMSC = """
-const smpp = require('smpp');
-const server = smpp.createServer(session => {
-  session.on('error', () => {});
-  session.on('bind_transceiver', pdu => {
-    const ok = pdu.password === 'segredo1';
-    session.send(pdu.response({command_status: ok ? 0 : smpp.ESME_RINVPASWD, system_id: 'node'}));
-  });
-  session.on('submit_sm', pdu => {
-    console.log(JSON.stringify({
-      source: pdu.source_addr, to: pdu.destination_addr, text: pdu.short_message.message,
-      reference: pdu.user_message_reference, validity: pdu.validity_period, receipt: pdu.registered_delivery,
-    }));
-    session.send(pdu.response({message_id: 'node-' + pdu.sequence_number}));
-    const receipt = ' sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000';
-    session.deliver_sm({source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
-      short_message: 'id:node-' + pdu.sequence_number + receipt},
-      answer => console.log(JSON.stringify({answer: answer.command_status})));
-    session.deliver_sm({source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, short_message: 'n\\u00e3o'});
-  });
-  session.on('cancel_sm', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => { session.send(pdu.response()); session.close(); });
-});
-server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({port: server.address().port})));
-"""
-
-
-@pytest.fixture(scope="session")
-def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("node")
-    install = ["npm", "install", "smpp", "--no-audit", "--no-fund", "--ignore-scripts"]
-    try:
-        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=60)
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"npm install smpp failed: {error}")
-    (folder / "smsc.js").write_text(NODE_SMSC, encoding="utf-8")
-    return folder
+NODE = Path(__file__).parent / "node"
 
 
 @pytest.fixture
-async def node(node_folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
-    process = await asyncio.create_subprocess_exec("node", "smsc.js", cwd=node_folder, stdout=asyncio.subprocess.PIPE)
+async def node() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    process = await asyncio.create_subprocess_exec("node", "smsc.js", cwd=npm.folder(NODE), stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     yield process.stdout, (await line(process.stdout))["port"]
     process.terminate()

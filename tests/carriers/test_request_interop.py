@@ -19,7 +19,8 @@ from gateway.sandbox.settings import MultForm
 from gateway.sandbox.web import WebProvider, WebSettings
 from tests.carriers.requests_rig import USER, Rig, rigs
 from tests.carriers.smsc import message
-from tests.sandbox.test_webservice import node_folder as node_folder  # the folder with npm's soap in it
+from tests.sandbox.test_webservice import NODE
+from tests.support import npm
 
 StartAt = Callable[..., Rig]
 WAYS = ("http", "webservice")
@@ -148,35 +149,11 @@ async def test_the_sandbox_cancels_what_waits(provider: WebProvider, start_at: S
 
 # --- npm soap, on our WSDL --------------------------------------------------------------------------------------------------------
 
-NODE_SERVER = """
-const http = require('http'), soap = require('soap'), fs = require('fs');
-const told = arguments => console.log(JSON.stringify(arguments));
-const md5 = number => number.toString(16).padStart(32, '0');
-const methods = {
-  sendUnique: a => { told(a);
-    if (a.Telefone.endsWith('2014')) throw {Fault: {faultcode: 'soap:Server', faultstring: 'em manuten\\u00e7\\u00e3o', statusCode: 500}};
-    return {sendUniqueResult: a.Telefone.endsWith('3090') ? '90' : '1;' + md5(Number(a.IdExterno))}; },
-  sendMultiple: a => { told(a);
-    const records = a.Conteudo.split(';').map(each => each.split('|'));
-    return {sendMultipleResult: records.map(([n, , id]) => `1;${md5(Number(id))};${n};${id}`).join('\\r\\n')}; },
-  cancel: a => { told(a); return {cancelResult: a.Hash.split(';').map(hash => hash + ';9').join('\\n')}; },
-  status: a => { told(a); return {statusResult: 'OUT-OF-DATE'}; },
-  inbox: a => { told(a); return {inboxResult: ''}; },
-  inBox: a => { told(a); return {inBoxResult: ''}; },
-};
-const server = http.createServer();
-server.listen(0, '127.0.0.1', () => {
-  soap.listen(server, '/wbsapi.asmx', {WBSAPI: {WBSAPISoap: methods}}, fs.readFileSync(process.argv[2], 'utf8'));
-  console.log(JSON.stringify({port: server.address().port}));
-});
-"""
-
 
 @pytest.fixture
-async def npm_soap(node_folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, str]]:
-    (node_folder / "server.js").write_text(NODE_SERVER, encoding="utf-8")
+async def npm_soap() -> AsyncIterator[tuple[asyncio.StreamReader, str]]:
     wsdl = Path(gateway.carriers.__path__[0]) / "wbsapi.wsdl"
-    process = await asyncio.create_subprocess_exec("node", "server.js", str(wsdl), cwd=node_folder, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec("node", "server.js", str(wsdl), cwd=npm.folder(NODE), stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     yield process.stdout, f"http://127.0.0.1:{(await line(process.stdout))['port']}/wbsapi.asmx"
     process.terminate()

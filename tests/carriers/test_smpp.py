@@ -1,9 +1,7 @@
-"""The SMPP carrier against a scripted SMSC on loopback: submits, answers, receipts, cancels, and the end."""
+"""The SMPP carrier against a scripted SMSC on loopback: submits, answers, congestion, and the end."""
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -13,16 +11,10 @@ from gateway.carriers.smpp_submit import Part
 from gateway.carriers.throttle import CLIMB, PAUSE
 from gateway.message import (
     Answer,
-    CancelAnswer,
-    CancelFailed,
-    Cancelled,
-    CancelOrder,
     Deferred,
     InDoubt,
     Reason,
-    Receipt,
     Rejected,
-    Reply,
     Scope,
     Submitted,
 )
@@ -30,23 +22,15 @@ from gateway.msisdn import Sender
 from gateway.smpp.codec import encode
 from gateway.smpp.constants import CommandStatus, Tag
 from gateway.smpp.pdu import (
-    AlertNotification,
     BindReceiver,
     BindTransceiver,
     BindTransmitter,
-    CancelSm,
-    DataSm,
-    DataSmResp,
-    DeliverSm,
     DeliverSmResp,
-    EnquireLink,
-    EnquireLinkResp,
     GenericNack,
     SubmitSm,
-    Unbind,
 )
 from gateway.smpp.stream import SmppStream
-from tests.carriers.smsc import Clock, Rig, Smsc, message, messages, receipt, rows
+from tests.carriers.smsc import Clock, Rig, Smsc, message, messages, receipt, rows, write
 
 Start = Callable[..., Rig]
 
@@ -171,11 +155,6 @@ async def test_a_generic_nack_settles_the_message_by_its_status(smsc: Smsc, star
 
 def nack(stream: SmppStream, pdu: SubmitSm, command_status: int) -> None:
     write(stream, encode(GenericNack(command_status=command_status, sequence_number=pdu.sequence_number)))
-
-
-def write(stream: SmppStream, octets: bytes) -> None:
-    assert stream._transport is not None
-    stream._transport.write(octets)
 
 
 async def test_several_binds_share_the_messages_and_each_keeps_the_order(smsc: Smsc, start: Start) -> None:
@@ -336,345 +315,6 @@ async def test_one_message_that_is_refused_for_ever_does_not_slow_the_link(smsc:
         assert isinstance(outcome, Deferred)
         assert outcome.scope is Scope.MESSAGE
     assert rig.carrier.state is CarrierState.READY
-
-
-# --- binding ---
-
-
-async def test_already_bound_waits_and_tries_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = lambda stream, pdu: stream.respond(pdu, 5 if len(smsc.binds) < 2 else 0)
-    rig = start({"patience": 0.02})
-    await rig.ready()
-    assert rig.observer.reconnects == [(0, "already_bound")]
-    first, second = smsc.bind_times
-    assert second - first >= 0.1  # 5 s scaled by patience
-
-
-async def test_a_wrong_password_suspends_the_carrier_and_is_not_hammered_by_any_bind(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = smsc.refuse(CommandStatus.ESME_RINVPASWD)
-    rig = start({"patience": 0.001}, binds=4)
-    await rig.state(CarrierState.SUSPENDED)
-    await smsc.signal.until(lambda: len(smsc.binds) >= 4)
-    pauses = [later - earlier for earlier, later in pairwise(smsc.bind_times[:4])]
-    assert all(pause >= least for pause, least in zip(pauses, (0.06, 0.12, 0.24), strict=True)), pauses
-    smsc.on_bind = lambda stream, pdu: stream.respond(pdu)
-    await rig.ready(4)
-    assert rig.carrier.state is CarrierState.READY
-    errors = [entry for entry in rig.log.entries if entry["log_level"] == "error"]
-    assert len({entry["bind"] for entry in errors}) == len(errors) > 0
-    assert all("segredo1" not in str(entry) for entry in rig.log.entries)
-    assert rig.observer.states == [CarrierState.DOWN, CarrierState.SUSPENDED, CarrierState.READY]
-
-
-async def test_a_refused_bind_and_a_dead_port_are_tried_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = lambda stream, pdu: stream.respond(pdu, 8 if len(smsc.binds) < 2 else 0)
-    rig = start()
-    await rig.ready()
-    await smsc.stop()
-    await rig.observer.signal.until(lambda: (0, "connect") in rig.observer.reconnects)
-    assert rig.observer.reconnects[0] == (0, "refused")
-    assert rig.carrier.state is CarrierState.DOWN
-    await smsc.start()
-    await rig.ready(2)
-
-
-async def test_repeated_failures_are_logged_once(smsc: Smsc, start: Start) -> None:
-    await smsc.stop()
-    rig = start()
-    await rig.observer.signal.until(lambda: len(rig.observer.reconnects) >= 5)
-    assert len([entry for entry in rig.log.entries if entry["event"] == "not bound"]) == 1
-
-
-async def test_a_peers_unbind_is_answered_in_flight_messages_settle_and_the_carrier_binds_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_submit = smsc.hold
-    rig = start()
-    await rig.ready()
-    rig.submit(message())
-    ((stream, pdu),) = await smsc.submitted(1)
-    stream.send(Unbind())
-    await rig.observer.signal.until(lambda: (0, False) in rig.observer.bounds)
-    assert rig.carrier.credit() == 0
-    stream.respond(pdu, message_id="after-unbind")
-    assert await rig.outcomes(1) == [Submitted(("after-unbind",), "gsm7")]
-    await rig.ready(2)
-    assert rig.observer.reconnects == [(0, "unbound")]
-
-
-async def test_a_session_that_the_smsc_calls_not_bound_is_bound_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RINVBNDSTS)
-    rig = start()
-    await rig.ready()
-    rig.submit(message())
-    (outcome,) = await rig.outcomes(1)
-    assert isinstance(outcome, Deferred)
-    assert outcome.scope is Scope.CARRIER
-    await rig.ready(2)
-
-
-async def test_a_silent_smsc_is_probed_given_up_and_bound_anew(smsc: Smsc, start: Start) -> None:
-    rig = start(enquire_link_interval=0.05, response_timeout=0.05)
-    await rig.ready()
-    smsc.streams[0].pause_reading()
-    await rig.ready(2)
-    assert rig.observer.reconnects == [(0, "timeout")]
-
-
-async def test_the_smscs_enquire_link_is_answered(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    smsc.streams[0].send(EnquireLink(), "probe")
-    assert isinstance((await smsc.answered(1))[0], EnquireLinkResp)
-    assert rig.carrier.state is CarrierState.READY
-
-
-async def test_garbage_from_the_smsc_ends_the_session_and_the_carrier_binds_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_submit = smsc.hold
-    rig = start()
-    await rig.ready()
-    rig.submit(message())
-    await smsc.submitted(1)
-    write(smsc.streams[0], b"\x00\x00\x00\x05garbage")
-    assert isinstance((await rig.outcomes(1))[0], InDoubt)
-    await rig.ready(2)
-    assert rig.observer.reconnects == [(0, "protocol")]
-    assert [entry["event"] for entry in rig.log.entries if "header" in entry] == ["the SMSC broke the protocol"]
-
-
-async def test_a_bind_without_answer_is_given_up(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = lambda stream, pdu: None if len(smsc.binds) < 2 else stream.respond(pdu)
-    rig = start(bind_timeout=0.05)
-    await rig.ready()
-    assert rig.observer.reconnects == [(0, "timeout")]
-
-
-async def test_a_connection_that_drops_at_the_bind_is_tried_again(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = lambda stream, pdu: stream.abort() if len(smsc.binds) < 2 else stream.respond(pdu)
-    rig = start()
-    await rig.ready()
-    assert rig.observer.reconnects == [(0, "lost")]
-
-
-@pytest.mark.parametrize(("options", "changes"), [({}, {"host": "a..b"}), ({"password": "€"}, {})])
-async def test_settings_that_cannot_work_are_told_and_do_not_end_the_carrier(
-    smsc: Smsc, start: Start, options: dict[str, Any], changes: dict[str, Any]
-) -> None:
-    rig = start(options, **changes)
-    await rig.observer.signal.until(lambda: len(rig.observer.reconnects) >= 2)
-    assert {reason for _, reason in rig.observer.reconnects} == {"connect"}
-    assert len([entry for entry in rig.log.entries if entry["event"] == "not bound"]) == 1
-    assert "€" not in str(rig.log.entries)
-
-
-async def test_an_alert_notification_is_ignored(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    smsc.streams[0].send(AlertNotification(source_addr="5511987654321"))
-    rig.submit(message())
-    assert rows(await rig.answers(1)) == [1]
-
-
-# --- inbound ---
-
-
-async def test_a_receipt_is_read_and_answered_only_when_it_is_committed(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    smsc.streams[0].send(receipt(tlvs={Tag.USER_MESSAGE_REFERENCE: b"\x00\x07"}))
-    (arrival,) = await rig.arrivals(1)
-    item = arrival.item
-    assert isinstance(item, Receipt)
-    assert (item.message_id, item.code, item.final, item.to, item.reference) == ("id-1", 2, True, "5511987654321", 7)
-    assert smsc.answers == []
-    assert rig.carrier.acknowledge([arrival.token], committed=True) == [True]
-    (response,) = await smsc.answered(1)
-    assert isinstance(response, DeliverSmResp)
-    assert response.command_status == 0
-
-
-async def test_what_cannot_be_committed_is_answered_temporary_error(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    smsc.streams[0].send(receipt())
-    (arrival,) = await rig.arrivals(1)
-    rig.carrier.acknowledge([arrival.token], committed=False)
-    (response,) = await smsc.answered(1)
-    assert response.command_status == CommandStatus.ESME_RX_T_APPN
-
-
-async def test_a_reply_by_data_sm_is_decoded_and_answered_with_data_sm_resp(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    payload = "não".encode("utf-16-be")
-    tlvs = {Tag.MESSAGE_PAYLOAD: payload}
-    smsc.streams[0].send(DataSm(source_addr="+5511987654321", destination_addr="27500", data_coding=8, tlvs=tlvs))  # type: ignore[arg-type]
-    (arrival,) = await rig.arrivals(1)
-    item = arrival.item
-    assert isinstance(item, Reply)
-    assert (item.sender, item.to, item.text, item.encoding) == ("11987654321", "27500", "não", "ucs2")
-    rig.carrier.acknowledge([arrival.token], committed=True)
-    assert isinstance((await smsc.answered(1))[0], DataSmResp)
-
-
-async def test_a_receipt_in_the_same_segment_as_the_bind_resp_is_not_lost(smsc: Smsc, start: Start) -> None:
-    def bind_and_deliver(stream: SmppStream, pdu: Any) -> None:
-        stream.respond(pdu)
-        stream.send(receipt())
-
-    smsc.on_bind = bind_and_deliver
-    rig = start()
-    (arrival,) = await rig.arrivals(1)
-    rig.carrier.acknowledge([arrival.token], committed=True)
-    assert (await smsc.answered(1))[0].command_status == 0
-
-
-async def test_a_receipt_before_its_response_wakes_the_answers_first(smsc: Smsc, start: Start) -> None:
-    def answer_and_deliver(stream: SmppStream, pdu: SubmitSm) -> None:
-        stream.respond(pdu, message_id="id-1")
-        stream.send(receipt())
-
-    smsc.on_submit = answer_and_deliver
-    rig = start()
-    await rig.ready()
-    woken: list[str] = []
-    arrivals = asyncio.create_task(rig.arrivals(1))
-    answers = asyncio.create_task(rig.answers(1))
-    arrivals.add_done_callback(lambda _: woken.append("arrivals"))
-    answers.add_done_callback(lambda _: woken.append("answers"))
-    rig.submit(message())
-    await asyncio.gather(arrivals, answers)
-    assert woken == ["answers", "arrivals"]
-
-
-async def test_a_token_of_a_dead_session_is_ignored(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    smsc.streams[0].send(receipt())
-    (arrival,) = await rig.arrivals(1)
-    smsc.streams[0].abort()
-    await rig.ready(2)
-    assert rig.carrier.acknowledge([arrival.token], committed=True) == [False]
-    rig.submit(message())
-    assert rows(await rig.answers(1)) == [1]
-    assert smsc.answers == []
-
-
-async def test_a_session_with_too_much_unacknowledged_is_not_read_until_it_is_acknowledged(
-    smsc: Smsc, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smpp, "MAX_UNACKNOWLEDGED", 3)
-    smsc.settings = type(smsc.settings)(window=1000, response_timeout=5.0)
-    await smsc.stop()
-    await smsc.start()
-    rig = start()
-    await rig.ready()
-    for number in range(4):
-        smsc.streams[-1].send(receipt(f"id-{number}"))
-    arrivals = await rig.arrivals(4)
-    smsc.streams[-1].send(receipt("id-4"))
-    assert not reads(rig)
-    rig.carrier.acknowledge([arrival.token for arrival in arrivals], committed=True)
-    (last,) = await rig.arrivals(1)
-    assert isinstance(last.item, Receipt)
-    assert last.item.message_id == "id-4"
-
-
-def reads(rig: Rig) -> bool:
-    (link,) = rig.carrier._links
-    assert link.connection is not None
-    transport = link.connection.stream._transport
-    return transport is not None and transport.is_reading()
-
-
-async def test_an_undecodable_deliver_sm_is_refused_and_the_session_goes_on(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    body = b"\x00\x01\x015511"  # no end of source_addr
-    write(smsc.streams[0], (16 + len(body)).to_bytes(4, "big") + bytes.fromhex("00000005 00000000 00000077") + body)
-    smsc.streams[0].send(DeliverSm(source_addr="5511987654321", destination_addr="27500", short_message=b"ok"))
-    (arrival,) = await rig.arrivals(1)
-    assert isinstance(arrival.item, Reply)
-    assert arrival.item.text == "ok"
-
-
-# --- cancel ---
-
-
-@pytest.mark.parametrize(
-    ("command_status", "expected"),
-    [
-        (0, Cancelled()),
-        (CommandStatus.ESME_RINVMSGID, CancelFailed("not_found")),
-        (CommandStatus.ESME_RCANCELFAIL, CancelFailed("too_late")),
-        (CommandStatus.ESME_RSYSERR, CancelFailed("refused")),
-    ],
-)
-async def test_a_cancel_names_the_id_and_the_addresses_of_the_submit(
-    smsc: Smsc, start: Start, command_status: int, expected: Cancelled | CancelFailed
-) -> None:
-    smsc.on_cancel = smsc.refuse(command_status)
-    rig = start()
-    await rig.ready()
-    assert rig.carrier.ready_to_cancel
-    rig.carrier.cancel([CancelOrder(5, "11987654321", None, ("id-9",))])
-    (answer,) = await rig.answers(1)
-    assert isinstance(answer, CancelAnswer)
-    assert (answer.row, answer.outcome) == (5, expected)
-    (pdu,) = smsc.cancels
-    assert (pdu.message_id, pdu.source_addr, pdu.destination_addr) == ("id-9", "1140001000", "5511987654321")
-
-
-async def test_a_message_of_several_ids_is_cancelled_only_when_every_part_is(smsc: Smsc, start: Start) -> None:
-    smsc.on_cancel = lambda stream, pdu: stream.respond(pdu, 0 if pdu.message_id == "a" else 0x11)
-    rig = start()
-    await rig.ready()
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("a", "b")), CancelOrder(2, "11987654321", None, ("a", "a"))])
-    answers = await rig.answers(2)
-    assert [answer.outcome for answer in answers] == [CancelFailed("too_late"), Cancelled()]
-
-
-async def test_an_empty_message_id_is_never_cancelled(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ()), CancelOrder(2, "11987654321", None, ("",))])
-    answers = await rig.answers(2)
-    assert [answer.outcome for answer in answers] == [CancelFailed("unknown")] * 2
-    assert smsc.cancels == []
-
-
-async def test_a_cancel_without_answer_is_unknown(smsc: Smsc, start: Start) -> None:
-    smsc.on_cancel = smsc.hold
-    rig = start(response_timeout=0.05)
-    await rig.ready()
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
-    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
-
-
-async def test_a_cancel_without_a_bind_is_unknown(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = smsc.hold
-    rig = start()
-    assert not rig.carrier.ready_to_cancel
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
-    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
-
-
-async def test_a_late_answer_to_a_cancel_is_not_told_twice(smsc: Smsc, start: Start) -> None:
-    held: list[tuple[SmppStream, CancelSm]] = []
-    smsc.on_cancel = lambda stream, pdu: held.append((stream, pdu))
-    rig = start(response_timeout=0.05)
-    await rig.ready()
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
-    await rig.answers(1)
-    ((stream, pdu),) = held
-    stream.respond(pdu)
-    rig.submit(message(2))
-    assert rows(await rig.answers(1)) == [2]
-
-
-async def test_a_cancel_whose_id_cannot_be_encoded_is_unknown(smsc: Smsc, start: Start) -> None:
-    rig = start()
-    await rig.ready()
-    rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("x" * 200,))])
-    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
 
 
 # --- housekeeping ---

@@ -35,7 +35,7 @@ from gateway.provider.webservice import AskStatuses, ReadInbox, SendUnique
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
-from tests.support.stack import free_port, until
+from tests.support.waiting import free_port, until
 
 MD5 = "8eb339e2545a9e01d60e542d6798a4b5"
 NAMESPACE = "http://tempuri.org/"
@@ -479,7 +479,7 @@ async def test_no_log_line_and_no_outcome_tells_user_number_or_text(
     rig = start()
     told: list[object] = []
     for row, reply in enumerate(replies, 1):
-        server.answer = lambda _, reply=reply: reply  # type: ignore[misc]
+        server.answer = lambda _, reply=reply: reply  # type: ignore[misc] # mypy #15459
         await rig.send(message(row, to=number, text=text))
         told += await rig.answers(1)
     await until(lambda: len(server.requests) == len(replies), 10, "every reply")

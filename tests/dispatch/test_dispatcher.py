@@ -1,201 +1,27 @@
 """Claim within credit, record before the bytes leave, settle what comes back: a real journal between two carriers of paper."""
 
 import asyncio
-import json
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from structlog.testing import capture_logs
 
-from gateway.carriers.base import Carrier, CarrierState, Prepared
-from gateway.dispatch.dispatcher import CLAIM_LIMIT, Dispatcher
+from gateway.carriers.base import CarrierState
+from gateway.dispatch.dispatcher import CLAIM_LIMIT
 from gateway.dispatch.retry import RetryPolicy
-from gateway.journal.base import Bells
-from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import (
-    Answer,
     Cancel,
-    CancelAnswer,
     CancelFailed,
     Cancelled,
-    CancelOrder,
     Deferred,
     InDoubt,
-    Message,
     Outcome,
     Reason,
     Rejected,
     Scope,
     Submitted,
 )
-from gateway.metrics import Metrics
-
-NOW = 1_800_000_000.0
-DEADLINE = 10.0
-BOTH = ("smpp", "http")
-REFUSED = Rejected(Reason.NO_ROUTE, "label: this account cannot carry it")
-
-
-class Paper:
-    """A carrier that writes down what it is given; a test says what it answers."""
-
-    def __init__(self, name: str, path: Path, credit: int = 100) -> None:
-        self.name = name
-        self.state = CarrierState.READY
-        self.window = credit
-        self.probing = False  # admits messages although it is suspended
-        self.ready_to_cancel = True
-        self.submitted: list[Message] = []
-        self.cancelled: list[CancelOrder] = []
-        self.refuses: set[str] = set()
-        self.way: tuple[int, int] | None = None  # parts and cut of everything, by settings that were changed
-        self.attempts_on_disk: list[int] = []  # those of the journal's file, looked up while submit() ran
-        self.unanswered = 0
-        self._path = path
-        self._answers: asyncio.Queue[list[Answer | CancelAnswer]] = asyncio.Queue()
-        self._changed = asyncio.Event()
-
-    def credit(self) -> int:
-        usable = self.state in (CarrierState.READY, CarrierState.THROTTLED) or self.probing
-        return self.window - self.unanswered if usable else 0
-
-    async def wait_credit(self) -> None:
-        while self.credit() <= 0:
-            self._changed.clear()
-            await self._changed.wait()
-
-    def become(self, state: CarrierState) -> None:
-        self.state = state
-        self._changed.set()
-
-    def probe(self) -> None:
-        """Ask for one message while suspended."""
-        self.probing = True
-        self.widen(1)
-
-    def widen(self, credit: int) -> None:
-        self.window = credit
-        self._changed.set()
-
-    def prepare(self, message: Message) -> Prepared | Rejected:
-        parts, cut = self.way or (message.parts, message.cut)
-        return REFUSED if message.id in self.refuses else Prepared((b"x",) * parts, "gsm7", cut=cut)
-
-    def submit(self, batch: Sequence[tuple[Message, Prepared]]) -> None:
-        if batch:
-            assert len(batch) <= self.credit(), "more than was admitted"
-            self.attempts_on_disk.append(self._count_attempts())
-        self.unanswered += len(batch)
-        self.submitted += [message for message, _ in batch]
-
-    def _count_attempts(self) -> int:
-        connection = sqlite3.connect(self._path)
-        try:
-            return int(connection.execute("SELECT count(*) FROM attempt").fetchone()[0])
-        finally:
-            connection.close()
-
-    def cancel(self, orders: Sequence[CancelOrder]) -> None:
-        self.cancelled += orders
-
-    async def outcomes(self) -> list[Answer | CancelAnswer]:
-        return await self._answers.get()
-
-    def answer(self, message: Message, outcome: Outcome, latency: float | None = None) -> None:
-        self.unanswered -= 1
-        self._answers.put_nowait([Answer(message.row, message.attempt, outcome, NOW, latency, message.part, message.parts)])
-        self._changed.set()
-
-    def answer_cancel(self, order: CancelOrder, outcome: Cancelled | CancelFailed) -> None:
-        self._answers.put_nowait([CancelAnswer(order.row, outcome, NOW)])
-
-    @property
-    def ids(self) -> list[str]:
-        return [message.id for message in self.submitted]
-
-
-class Bench:
-    """A dispatcher between a journal and two such carriers, with clocks that stand still until they are moved."""
-
-    def __init__(self, folder: Path, retry: RetryPolicy) -> None:
-        self.path = folder / "journal.db"
-        self.now, self.monotonic = NOW, 100.0
-        self.journal = SqliteJournal(self.path, Policies(instance="test", owner="test"), commit_interval=0.0, clock=lambda: self.now)
-        self.smpp, self.http = Paper("smpp", self.path), Paper("http", self.path)
-        self.bells = Bells()
-        self.metrics = Metrics(BOTH)
-        self.dispatcher = Dispatcher(
-            cast("dict[str, Carrier]", {"smpp": self.smpp, "http": self.http}),
-            self.journal,
-            self.metrics,
-            self.bells,
-            preference=BOTH,
-            failover_after=30.0,
-            retry=retry,
-            clock=lambda: self.now,
-            monotonic=lambda: self.monotonic,
-            jitter=lambda: 1.0,
-        )
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self.dispatcher.run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self.journal.close()
-
-    async def queue(self, *ids: str, **fields: Any) -> None:
-        values: dict[str, Any] = {
-            "source": "", "to": "11987654321", "text": "x", "digest": b"d", "received_at": self.now, "expires_at": self.now + 3600,
-            "routes": BOTH,
-        }  # fmt: skip
-        await self.journal.append([Message(id=id, **(values | fields)) for id in ids])
-        self.bells.ring()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not condition():
-                await asyncio.sleep(0.001)
-
-    async def sends(self, carrier: Paper, *ids: str) -> None:
-        await self.until(lambda: len(carrier.submitted) >= len(ids))
-        assert carrier.ids == list(ids)
-
-    async def settled(self) -> None:
-        await self.until(lambda: self.dispatcher.idle)
-
-    async def look(self) -> None:
-        """Let every carrier that has credit look whether it may claim, and the journal do what it was asked."""
-        for _ in range(3):
-            self.bells.ring()
-            for _ in range(5):
-                await asyncio.sleep(0)
-            await self.journal.outbox(0, 0)
-
-    async def events(self) -> list[dict[str, Any]]:
-        return [json.loads(row.payload) for row in await self.journal.outbox(0, 1000)]
-
-    async def state(self, id: str = "a") -> str:
-        (message,) = await self.journal.show(None, id)
-        return str(message["state"])
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, getattr(request, "param", RetryPolicy(5.0, 600.0, 20)))
-    await bench.journal.open()
-    yield bench
-    await bench.stop()
-
+from tests.dispatch.bench import DEADLINE, NOW, REFUSED, Bench
+from tests.support.waiting import write_locked
 
 # --- Claim and submit -------------------------------------------------------------------------------------------------------------
 
@@ -423,156 +249,6 @@ async def test_a_late_answer_resolves_the_doubt(bench: Bench) -> None:
     assert [event["type"] for event in await bench.events()] == ["in_doubt", "accepted"]
 
 
-# --- Failover ---------------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_next_carrier_takes_over_only_after_a_while(bench: Bench) -> None:
-    bench.start()
-    await bench.look()
-    bench.smpp.become(CarrierState.DOWN)
-    await bench.look()
-    await bench.queue("a")
-    bench.monotonic += 29.9
-    await bench.look()
-    assert bench.http.submitted == []
-    bench.monotonic += 0.1
-    await bench.look()
-    await bench.sends(bench.http, "a")
-
-
-async def test_the_first_choice_is_back_at_once(bench: Bench) -> None:
-    bench.smpp.become(CarrierState.DOWN)
-    bench.http.widen(1)
-    bench.start()
-    await bench.look()
-    bench.monotonic += 30.0
-    await bench.queue("a", "b", "c")
-    await bench.sends(bench.http, "a")
-    bench.smpp.become(CarrierState.READY)
-    await bench.sends(bench.smpp, "b", "c")
-    bench.http.answer(bench.http.submitted[0], Submitted(("1",)))
-    await bench.queue("d")
-    await bench.sends(bench.smpp, "b", "c", "d")
-    assert bench.http.ids == ["a"]
-
-
-async def test_a_carrier_that_is_throttled_or_full_is_waited_for(bench: Bench) -> None:
-    bench.smpp.become(CarrierState.THROTTLED)
-    bench.smpp.widen(0)
-    bench.start()
-    await bench.queue("a")
-    bench.monotonic += 1000.0
-    await bench.look()
-    assert bench.http.submitted == []
-    bench.smpp.widen(1)
-    await bench.sends(bench.smpp, "a")
-
-
-async def test_a_carrier_that_was_down_while_the_other_was_too_is_not_waited_for_anew(bench: Bench) -> None:
-    bench.smpp.become(CarrierState.DOWN)
-    bench.http.become(CarrierState.DOWN)
-    bench.start()
-    await bench.look()
-    bench.monotonic += 30.0
-    await bench.queue("a")
-    bench.http.become(CarrierState.READY)
-    await bench.sends(bench.http, "a")
-
-
-async def test_a_suspended_carrier_is_tried_with_one_message_while_the_other_goes_on(bench: Bench) -> None:
-    bench.smpp.become(CarrierState.SUSPENDED)
-    bench.start()
-    await bench.look()
-    bench.monotonic += 30.0
-    bench.http.widen(2)
-    await bench.queue("a", "b")
-    await bench.sends(bench.http, "a", "b")
-    await bench.queue("c", "d")
-    bench.smpp.probe()
-    await bench.sends(bench.smpp, "c")
-    bench.smpp.answer(bench.smpp.submitted[0], Deferred("code 93", Scope.CARRIER))
-    bench.smpp.probing = False
-    bench.http.widen(10)
-    await bench.sends(bench.http, "a", "b", "c", "d")
-
-
-async def test_a_suspended_carrier_is_tried_with_nothing_that_a_better_one_can_take(bench: Bench) -> None:
-    bench.http.become(CarrierState.SUSPENDED)
-    bench.http.probe()
-    bench.smpp.widen(0)
-    bench.start()
-    await bench.queue("a")
-    await bench.look()
-    assert bench.http.submitted == []
-
-
-async def test_every_switch_is_counted_once_and_logged_once(bench: Bench) -> None:
-    with capture_logs() as entries:
-        bench.start()
-        await bench.look()
-        bench.smpp.become(CarrierState.DOWN)
-        await bench.look()
-        bench.monotonic += 30.0
-        await bench.queue("a", "b", "c")
-        await bench.sends(bench.http, "a", "b", "c")
-        bench.smpp.become(CarrierState.READY)
-        await bench.queue("d")
-        await bench.sends(bench.smpp, "d")
-    switches = [(entry["instead_of"], entry["carrier"]) for entry in entries if entry["event"] == "carrier switch"]
-    assert switches == [("smpp", "http"), ("http", "smpp")]
-    for name in BOTH:
-        assert bench.metrics.carrier_switches.labels(name)._value.get() == 1
-
-
-async def test_messages_without_credits_wait_as_long_as_the_carrier_says_and_never_run_out_of_attempts(bench: Bench) -> None:
-    await bench.queue("a")
-    bench.start()
-    for number in range(1, 4):
-        await bench.sends(bench.smpp, *["a"] * number)
-        assert bench.smpp.submitted[-1].deferrals == 0
-        bench.smpp.answer(bench.smpp.submitted[-1], Deferred("code 97", Scope.ASIDE, 60.0, 97))
-        await bench.settled()
-        assert (await bench.journal.tick(bench.now + 59.9)).woken == 0
-        bench.now += 60.0
-        assert (await bench.journal.tick(bench.now)).woken == 1
-        bench.bells.ring()
-    await bench.sends(bench.smpp, "a", "a", "a", "a")
-
-
-async def test_a_message_that_only_one_carrier_can_carry_waits_for_it(bench: Bench) -> None:
-    bench.smpp.become(CarrierState.SUSPENDED)
-    bench.start()
-    await bench.queue("a", routes=("smpp",))
-    bench.monotonic += 1e6
-    await bench.look()
-    assert bench.http.submitted == []
-    bench.smpp.become(CarrierState.READY)
-    await bench.sends(bench.smpp, "a")
-
-
-async def test_a_message_with_an_order_of_its_own_goes_by_it(bench: Bench) -> None:
-    await bench.queue("a", routes=("http", "smpp"))
-    bench.start()
-    await bench.look()
-    await bench.sends(bench.http, "a")
-    assert bench.smpp.submitted == []
-
-
-async def test_a_message_in_doubt_with_one_carrier_never_goes_by_the_other(bench: Bench) -> None:
-    bench.start()
-    await bench.queue("a", in_doubt="resubmit")
-    await bench.sends(bench.smpp, "a")
-    bench.smpp.become(CarrierState.DOWN)
-    bench.smpp.answer(bench.smpp.submitted[0], InDoubt("connection lost"))
-    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "resubmitted")._value.get() == 1.0)
-    bench.monotonic += 1000.0
-    await bench.look()
-    assert bench.http.submitted == []
-    bench.smpp.become(CarrierState.READY)
-    await bench.sends(bench.smpp, "a", "a")
-    assert bench.smpp.submitted[1].possible_duplicate
-
-
 # --- Cancel -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -634,13 +310,11 @@ async def test_after_stop_feeding_nothing_is_claimed_and_answers_are_still_settl
 
 async def test_a_claim_that_waits_for_the_journal_is_waited_for(bench: Bench) -> None:
     await bench.queue("a")
-    lock = sqlite3.connect(bench.path, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    bench.start()
-    await bench.until(lambda: not bench.journal.available)
-    bench.dispatcher.stop_feeding()
-    assert not bench.dispatcher.idle, "an attempt may be open"
-    lock.close()
+    with write_locked(bench.path):
+        bench.start()
+        await bench.until(lambda: not bench.journal.available)
+        bench.dispatcher.stop_feeding()
+        assert not bench.dispatcher.idle, "an attempt may be open"
     await bench.sends(bench.smpp, "a")
 
 
@@ -649,16 +323,14 @@ async def test_nothing_is_claimed_while_the_journal_cannot_commit(bench: Bench) 
     bench.http.widen(0)
     bench.start()
     await bench.queue("a")
-    lock = sqlite3.connect(bench.path, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    put_off = bench.journal.published([])
-    await bench.until(lambda: not bench.journal.available)
-    bench.smpp.widen(1)
-    for _ in range(20):
-        bench.bells.ring()
-        await asyncio.sleep(0)
-    assert bench.dispatcher.idle
-    lock.close()
+    with write_locked(bench.path):
+        put_off = bench.journal.published([])
+        await bench.until(lambda: not bench.journal.available)
+        bench.smpp.widen(1)
+        for _ in range(20):
+            bench.bells.ring()
+            await asyncio.sleep(0)
+        assert bench.dispatcher.idle
     await put_off
     bench.bells.ring()
     await bench.sends(bench.smpp, "a")

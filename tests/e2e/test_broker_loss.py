@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import until
+from tests.support.waiting import until
 
 DELIVERED = ("accepted", "receipt:delivered!")
 
@@ -16,7 +16,7 @@ async def test_a_broker_restarted_under_load_loses_nothing_of_what_it_acknowledg
     for _ in range(4):
         heard = len(run.events)
         await run.publish(run.traffic.messages(250))
-        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc]
+        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc] # mypy #15459
         await asyncio.to_thread(run.broker.stop)
         await asyncio.to_thread(run.broker.start)
         await run.ready()
@@ -34,7 +34,7 @@ async def test_a_broker_killed_under_load_loses_nothing_when_the_producer_repeat
         payloads += batch
         heard = len(run.events)
         await run.publish(batch)
-        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc]
+        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc] # mypy #15459
         await asyncio.to_thread(run.broker.restart)
         await run.ready()
     # What the broker acknowledged to the producer and forgot comes again from the producer; an id that is known is not sent again.

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +11,8 @@ import pytest
 
 from tests.e2e.conftest import MakeStack
 from tests.e2e.test_full_disk import _fill, _until_it_cannot_commit, disk
-from tests.support.stack import Stack, free_port, until
+from tests.support.stack import Stack
+from tests.support.waiting import free_port, until, write_locked
 
 __all__ = ["disk"]  # a fixture
 
@@ -60,13 +60,11 @@ async def _sent(run: Stack, number: int = 1) -> list[str]:
     return ids
 
 
-async def _held(run: Stack, provider: Provider, id: str) -> tuple[sqlite3.Connection, asyncio.Task[int]]:
-    """Keep the journal busy until the connection is closed, and call back meanwhile."""
-    holder = sqlite3.connect(run.state_dir / "journal.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
+async def _asked_in_vain(run: Stack, provider: Provider, id: str) -> asyncio.Task[int]:
+    """Call back while the journal is busy."""
     asked = asyncio.create_task(provider.dlr(run, id, 2))
     await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0, 30)
-    return holder, asked
+    return asked
 
 
 async def test_status_and_dlr_are_told_once_each_however_often_and_in_whatever_order_they_come(stack: MakeStack) -> None:
@@ -134,9 +132,9 @@ async def test_what_was_answered_200_survives_a_kill_and_what_was_not_may_come_a
 async def test_a_journal_that_is_busy_holds_the_request_and_nothing_is_told_before(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     (id,) = await _sent(run)
-    holder, asked = await _held(run, provider, id)
-    assert not asked.done()
-    holder.close()
+    with write_locked(run.state_dir / "journal.db"):
+        asked = await _asked_in_vain(run, provider, id)
+        assert not asked.done()
     assert await asked == 200
     await run.accounted()
 
@@ -145,10 +143,10 @@ async def test_a_journal_that_is_busy_holds_the_request_and_nothing_is_told_befo
 async def test_a_gateway_that_leaves_while_its_journal_is_busy_says_503_and_the_call_back_may_come_again(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     (id,) = await _sent(run)
-    holder, asked = await _held(run, provider, id)
-    stopping = asyncio.create_task(run.gateway.stop(120))
-    assert await asked == 503
-    holder.close()
+    with write_locked(run.state_dir / "journal.db"):
+        asked = await _asked_in_vain(run, provider, id)
+        stopping = asyncio.create_task(run.gateway.stop(120))
+        assert await asked == 503
     await stopping
     assert "call-backs refused" in run.gateway.output
     await run.start_gateway()

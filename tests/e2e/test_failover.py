@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e.conftest import MakeStack
 from tests.support.fallback import TOKEN, USER, Fallback, sent_by_two_ways, taken_by_way
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 SEED = 20261124
 MOST_BATCHES = 400  # of a load that goes on until every way was seen

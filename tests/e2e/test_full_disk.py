@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")]
 

@@ -1,7 +1,7 @@
 """The same id again, and receipts that come early or twice."""
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import until
+from tests.support.waiting import until
 
 DELIVERED = ["accepted", "receipt:delivered!"]
 

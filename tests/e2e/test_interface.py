@@ -9,13 +9,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 DELIVERED = ["accepted", "receipt:delivered!"]
 
 
 def _properties(**values: Any) -> Properties:
-    found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho has no types here
     for name, value in values.items():
         setattr(found, name, value)
     return found
@@ -27,7 +28,7 @@ async def _heard(client: aiomqtt.Client, number: int) -> list[tuple[str, dict[st
     async with asyncio.timeout(10):
         async for message in client.messages:
             assert isinstance(message.payload, bytes)
-            properties = message.properties.json() if message.properties is not None else {}  # type: ignore[no-untyped-call]
+            properties = message.properties.json() if message.properties is not None else {}  # type: ignore[no-untyped-call] # paho has no types here
             found.append((message.topic.value, json.loads(message.payload), properties))
             if len(found) == number:
                 break

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.smpp.constants import CommandId
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import Stack, now, until
+from tests.support.stack import Stack, now
+from tests.support.waiting import until
 from tests.support.wiretap import wiretap
 
 SEED = 20261123

@@ -16,8 +16,9 @@ from gateway.smpp.tlv import message_octets
 from gateway.text import inbound
 from gateway.text.udh import NO_HEADER, split_header
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import SMPP_PASSWORD, Stack, until
+from tests.support.stack import SMPP_PASSWORD, Stack
 from tests.support.traffic import MARK
+from tests.support.waiting import until
 
 WAYS = ("udh", "udh16", "sar", "payload")
 SENTENCE = f"{MARK}: não é só ação, há três opções à mão; você já pôde ler? "
@@ -163,17 +164,22 @@ async def test_a_part_in_the_middle_is_refused_throttled_dropped_or_never_answer
     assert len(smsc.pdus["55" + payloads["silent"]["to"]]) == 1
 
 
-@pytest.mark.fault
-async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_every_message_ends(run: Run) -> None:
-    stand, smsc = await run(in_doubt_deadline=3.0, response_delay=0.2)  # a hundred parts a second: the kills come in between
-    payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
-    await stand.send(*payloads)
-    for _ in range(3):
+async def killed_under_way(stand: Stack, times: int) -> None:
+    """Kill the gateway each time that the provider has taken some more parts, and start it again."""
+    for _ in range(times):
         wanted = len(stand.ledger()) + 30
         await until(lambda: len(stand.ledger()) >= wanted, 30, "more parts are taken")  # noqa: B023 - awaited within the turn
         await stand.gateway.kill()
         await stand.start_gateway()
         await stand.ready()
+
+
+@pytest.mark.fault
+async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_every_message_ends(run: Run) -> None:
+    stand, smsc = await run(in_doubt_deadline=3.0, response_delay=0.2)  # a hundred parts a second: the kills come in between
+    payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
+    await stand.send(*payloads)
+    await killed_under_way(stand, 3)
     await stand.until_ended([payload["id"] for payload in payloads], 60)
     for payload in payloads:
         numbers = [number_of(pdu) for pdu in smsc.pdus["55" + payload["to"]]]
@@ -190,12 +196,7 @@ async def test_killed_with_resubmit_every_part_arrives_and_none_twice_without_sa
     stand, smsc = await run(in_doubt="resubmit", in_doubt_deadline=5.0, response_delay=0.2)
     payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
     await stand.send(*payloads)
-    for _ in range(6):
-        wanted = len(stand.ledger()) + 30
-        await until(lambda: len(stand.ledger()) >= wanted, 30, "more parts are taken")  # noqa: B023 - awaited within the turn
-        await stand.gateway.kill()
-        await stand.start_gateway()
-        await stand.ready()
+    await killed_under_way(stand, 6)
     await stand.until_ended([payload["id"] for payload in payloads], 60)
     twice = 0
     for payload in payloads:

@@ -6,8 +6,9 @@ from typing import Any
 
 from gateway.carriers.smpp_status import Effect, meaning_of
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
 from tests.support.traffic import ORDINARY, Payload
+from tests.support.waiting import until
 
 DELIVERED = ["accepted", "receipt:delivered!"]
 REFUSED = ["rejected:refused_by_provider!"]

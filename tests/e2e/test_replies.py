@@ -15,7 +15,8 @@ from gateway.smpp.pdu import DeliverSm
 from tests.carriers.smsc import Smsc
 from tests.e2e.conftest import MakeStack
 from tests.support.accounting import Event
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until, write_locked
 
 WHOLE = "Primeira parte, segunda parte, terceira."
 PHONE = "5511987650000"
@@ -54,9 +55,7 @@ async def provider(run: Stack, **gateway: Any) -> AsyncIterator[Smsc]:
 
 
 async def bound_again(smsc: Smsc, binds: int) -> None:
-    async with asyncio.timeout(20):
-        while len(smsc.binds) < binds:
-            await asyncio.sleep(0.02)
+    await until(lambda: len(smsc.binds) >= binds, 20, f"{binds} binds")
 
 
 @pytest.mark.parametrize("way", ["udh", "udh16", "sar"])
@@ -94,14 +93,12 @@ async def test_what_was_committed_but_not_answered_is_told_again_as_a_possible_d
     run = await stack(start=False)
     pdus = [deliver_sm(b"SIM"), deliver_sm(b"um ", 1, 2), deliver_sm(b"dois", 2, 2)]
     async with provider(run) as smsc:
-        with closing(sqlite3.connect(run.state_dir / "journal.db", isolation_level=None)) as lock:
-            lock.execute("BEGIN IMMEDIATE")  # nothing is committed, hence answered, before the session is cut
+        with write_locked(run.state_dir / "journal.db"):  # nothing is committed, hence answered, before the session is cut
             transport = smsc.streams[-1]._transport
             assert transport is not None
             transport.write(b"".join(encode(pdu) for pdu in pdus))
             transport.close()
             await bound_again(smsc, 2)
-            lock.rollback()
         await until_replies(run, 2)
         assert smsc.answers == []
         for again in (1, 2):  # because it was not answered; and once more, though it was
@@ -148,7 +145,7 @@ async def test_a_gateway_killed_again_and_again_loses_no_reply_and_tells_none_tw
         sent += batch
         heard = len(run.events)
         await run.publish(batch)
-        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, 30, "some way into it")  # type: ignore[misc]
+        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, 30, "some way into it")  # type: ignore[misc] # mypy #15459
         await run.gateway.kill()
         await run.start_gateway()
     await run.ready()

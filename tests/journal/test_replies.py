@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.events import ReplyEvent
 from gateway.journal import database, replies
 from gateway.journal.ageing import tick
 from gateway.journal.database import connect, migrate, newest, user_version
@@ -18,7 +19,7 @@ from gateway.journal.reading import load_memory
 from gateway.journal.receiving import match
 from gateway.journal.records import pack
 from gateway.journal.transaction import Policies, Transaction
-from gateway.message import Fragment, Message, Reply, ReplyEvent
+from gateway.message import Fragment, Message, Reply
 from gateway.text.inbound import Coding
 
 NOW = 1_800_000_000.0

@@ -18,6 +18,7 @@ from gateway.journal.reader import read_only
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.journal.transaction import Transaction
 from gateway.message import IllegalTransitionError, Message, QueueState, Receipt, Trigger
+from tests.support.waiting import write_locked
 
 NOW = 1_800_000_000.0
 POLICIES = Policies(instance="one", owner="one")
@@ -55,7 +56,7 @@ def errors() -> Errors:
 
 @pytest.fixture
 async def journal(tmp_path: Path, errors: Errors) -> AsyncIterator[SqliteJournal]:
-    journal = SqliteJournal(tmp_path / "journal.db", POLICIES, observer=errors, clock=lambda: NOW)
+    journal = SqliteJournal(tmp_path / "journal.db", POLICIES, observer=errors, clock=lambda: NOW, lock_timeout=0.05)
     await journal.open()
     yield journal
     await journal.close()
@@ -174,15 +175,11 @@ async def test_a_full_disk_is_waited_out_in_order_and_only_match_gives_up(journa
 
 
 async def test_a_lock_held_by_another_program_is_waited_out(journal: SqliteJournal, tmp_path: Path) -> None:
-    connection_of(journal).execute("PRAGMA busy_timeout = 50")
-    rude = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-    rude.execute("BEGIN IMMEDIATE")
-    appended = asyncio.ensure_future(journal.append([message("a")]))
-    with pytest.raises(JournalUnavailableError):
-        await journal.match([receipt("x")], NOW, 0.1)
-    assert not appended.done()
-    rude.execute("ROLLBACK")
-    rude.close()
+    with write_locked(tmp_path / "journal.db"):
+        appended = asyncio.ensure_future(journal.append([message("a")]))
+        with pytest.raises(JournalUnavailableError):
+            await journal.match([receipt("x")], NOW, 0.1)
+        assert not appended.done()
     await asyncio.wait_for(appended, 10)
 
 

@@ -1,7 +1,6 @@
 """MqttBroker against peers that no real broker would be: silent, flooding, breaking the protocol. And against rumqttd, which is real."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
@@ -15,6 +14,7 @@ from structlog.testing import capture_logs
 
 from gateway.broker.base import Outbound, SessionTakenOverError
 from gateway.mqtt.codec import encode_publish
+from tests.support.waiting import free_port
 
 DEADLINE = 10.0
 CONNACK = bytes.fromhex("2003000000")
@@ -259,17 +259,11 @@ async def test_a_broker_that_keeps_our_session_for_less_time_is_reported(start: 
 
 
 async def test_closing_before_any_connection_ends_run(start: Start) -> None:
-    port = _closed_port()
+    port = free_port()
     async with start(port, connected=False, reconnect_min=3600.0, reconnect_max=3600.0) as gateway, asyncio.timeout(DEADLINE):
         await gateway.recorder.until(lambda seen: seen.losses == ["unreachable"])
         await gateway.broker.close(0.2)
         await gateway.task
-
-
-def _closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_the_pauses_between_attempts_grow(start: Start) -> None:
@@ -307,7 +301,7 @@ max_inflight_count = 100
 
 
 async def test_messages_go_through_rumqttd_both_ways(tmp_path: Path, start: Start, foreign: Foreign) -> None:
-    port = _closed_port()
+    port = free_port()
     config = tmp_path / "rumqttd.toml"
     config.write_text(RUMQTTD.format(port=port))
     with iotcore.Broker(config_path=str(config)):

@@ -23,7 +23,8 @@ import yaml
 from gateway import app, config
 from tests.support import installed
 from tests.support.commands import find
-from tests.support.stack import Process, free_port, http_get, until
+from tests.support.stack import Process, http_get
+from tests.support.waiting import free_port, until
 
 ROOT = installed.ROOT
 DEADLINE = 30.0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import installed, npm
 from tests.support.shop import USERS, Shop
-from tests.support.stack import until
+from tests.support.waiting import until
 
 EXAMPLES = installed.ROOT / "examples"
 DEADLINE = 30.0

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack import SMPP_PASSWORD, Stack, free_port, until
+from tests.support.stack import SMPP_PASSWORD, Stack
 from tests.support.traffic import MARK
+from tests.support.waiting import free_port, until
 
 DEADLINE = 30.0
 MAGIC = [f"{code:04}" for code in range(10)] + [

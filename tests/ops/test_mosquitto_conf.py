@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.support.shop import USERS, Shop
-from tests.support.stack import until
+from tests.support.waiting import until
 
 DEADLINE = 30.0
 NO_SUBSCRIBERS, NOT_AUTHORIZED = 0x10, 0x87

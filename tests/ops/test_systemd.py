@@ -18,7 +18,8 @@ from gateway import systemd
 from gateway.config import HOT_KEYS, parse
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reload import differences
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 DEADLINE = 15.0
 
@@ -236,7 +237,7 @@ async def test_a_broken_file_is_one_line_and_changes_nothing(stack: Stack, manag
     for number, text in enumerate(["[gateway\n", "[gateway]\nnothing = 1\n", path.read_text().replace("smpp.password", "no.password")], 1):
         path.write_text(text)
         hang_up(stack)
-        await manager.until(lambda heard, wanted=number + 1: heard.count("READY=1") == wanted, "ready again")  # type: ignore[misc]
+        await manager.until(lambda heard, wanted=number + 1: heard.count("READY=1") == wanted, "ready again")  # type: ignore[misc] # mypy #15459
     faults = lines(stack, "the configuration cannot be used: nothing changes")
     assert [line["level"] for line in faults] == ["error"] * 3
     for line, expected in zip(

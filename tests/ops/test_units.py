@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from gateway import app
-from tests.support.stack import SMPP_PASSWORD, Process, Stack, free_port, until
+from tests.support.stack import SMPP_PASSWORD, Process, Stack
 from tests.support.units import COMMAND, FOLDER, Unit
+from tests.support.waiting import free_port, until
 
 NAMES = sorted(path.name for path in FOLDER.glob("*.service"))
 GATEWAYS = ["mensageiro.service", "mensageiro@.service"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.provider.results import RESULTS, STATUSES, Function, MessageStatus, ResultClass, classify, describe, message_status
+from gateway.provider.results import RESULTS, STATUSES, Function, MessageStatus, ResultClass, describe, message_status, result
 
 F, C = Function, ResultClass
 
@@ -48,7 +48,7 @@ SEND_CLASSES: dict[ResultClass, tuple[int, ...]] = {
 
 @pytest.mark.parametrize(("function", "code"), [(function, code) for function, codes in MANUAL.items() for code in codes])
 def test_every_code_of_every_table_has_a_class_and_words(function: Function, code: int) -> None:
-    assert classify(function, code) is not C.UNKNOWN
+    assert result(function, code).result_class is not C.UNKNOWN
     assert describe(function, code)
 
 
@@ -68,7 +68,7 @@ def test_no_function_is_without_a_table() -> None:
 def test_the_codes_of_sending_by_http_have_the_class_that_the_carrier_acts_on(
     function: Function, expected: ResultClass, codes: tuple[int, ...]
 ) -> None:
-    assert {classify(function, code) for code in codes} == {expected}
+    assert {result(function, code).result_class for code in codes} == {expected}
 
 
 def test_sending_by_http_knows_no_other_codes() -> None:
@@ -77,22 +77,22 @@ def test_sending_by_http_knows_no_other_codes() -> None:
 
 @pytest.mark.parametrize("function", [F.SEND_UNIQUE, F.SEND_MULTIPLE])
 def test_the_web_service_means_something_else_by_83_and_has_two_codes_of_its_own(function: Function) -> None:
-    assert classify(function, 83) is C.BAD_REQUEST
-    assert classify(function, 200) is C.ACCEPTED
-    assert classify(function, 300) is C.BAD_MESSAGE
+    assert result(function, 83).result_class is C.BAD_REQUEST
+    assert result(function, 200).result_class is C.ACCEPTED
+    assert result(function, 300).result_class is C.BAD_MESSAGE
     differing = {code for code, each in RESULTS[function].items() if RESULTS[F.SEND].get(code) != each}
     assert differing == {83, 200, 300}
 
 
 @pytest.mark.parametrize("code", [2, 60, 75, 100, 200, 300, -1, 999999])
 def test_a_code_that_is_in_no_table_is_unknown_and_named(code: int) -> None:
-    assert classify(F.SEND, code) is C.UNKNOWN
+    assert result(F.SEND, code).result_class is C.UNKNOWN
     assert str(code) in describe(F.SEND, code)
 
 
 def test_minus_three_of_a_new_user_is_not_minus_three_of_a_changed_one() -> None:
     assert describe(F.CADUS, -3) != describe(F.ALTUS, -3)
-    assert classify(F.CADUS, -3) is classify(F.ALTUS, -3) is C.REFUSED
+    assert result(F.CADUS, -3).result_class is result(F.ALTUS, -3).result_class is C.REFUSED
 
 
 def test_one_is_no_success_where_it_is_a_status_or_an_id() -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from gateway.sandbox.callbacks import LostError
 from gateway.sandbox.wsdl import SOAP_11, SOAP_12
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
+from tests.support import npm
+from tests.support.waiting import free_port
 
 NAMESPACE = "http://tempuri.org/"
 TOMORROW = stamp(time.time() + 86400)
@@ -130,20 +130,12 @@ async def test_the_forms_that_asp_net_offers_are_taken_too(customer: Customer) -
     assert (await customer.post("/sendunique", form))[0] == 500
 
 
-async def test_both_doors_can_be_one_listener(start_web: StartWeb, unused_port: int) -> None:
-    customer = await start_web(http_port=unused_port, webservice_port=unused_port)
+async def test_both_doors_can_be_one_listener(start_web: StartWeb) -> None:
+    port = free_port()
+    customer = await start_web(http_port=port, webservice_port=port)
     assert (await send(customer)).startswith("1;")
     assert (await customer.send()).startswith("1;")
     assert len(customer.web.told) == 2
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- sendUnique ---
@@ -339,47 +331,9 @@ async def test_zeep_calls_every_method(start_web: StartWeb, called_back: CalledB
         assert (cancelled, status, inbox) == (f"{md5};9", f"{md5};9", None)
 
 
-NODE_CLIENT = """
-const soap = require('soap');
-(async () => {
-  const client = await soap.createClientAsync(process.argv[2] + '?wsdl');
-  const u = {Identificacao: '126b114c'};
-  const said = {methods: Object.keys(client.describe().WBSAPI.WBSAPISoap).sort()};
-  const [unique] = await client.sendUniqueAsync({...u, Telefone: '11987654321', Mensagem: 'ol\\u00e1 & adeus', IdExterno: 7});
-  said.unique = unique.sendUniqueResult;
-  const [multiple] = await client.sendMultipleAsync({...u, Conteudo: '11987654321|a|1;11987653097|b|2'});
-  said.multiple = multiple.sendMultipleResult;
-  const [cancel] = await client.cancelAsync({...u, Hash: '0'});
-  said.cancel = cancel.cancelResult;
-  const [status] = await client.statusAsync({...u, Hash: '0'});
-  said.status = status.statusResult;
-  try { await client.sendUniqueAsync({...u, Telefone: '11987652014', Mensagem: 'a'}); }
-  catch (error) { said.fault = error.root.Envelope.Body.Fault.faultcode; }
-  console.log(JSON.stringify(said));
-})();
-"""
-
-
-@pytest.fixture(scope="session")
-def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("soap")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(NODE / name, folder)
-    try:
-        subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, check=True, capture_output=True, timeout=120
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"npm ci failed: {error}")
-    (folder / "client.js").write_text(NODE_CLIENT, encoding="utf-8")
-    return folder
-
-
-async def test_npm_soap_calls_our_methods_and_reads_our_faults(node_folder: Path, customer: Customer) -> None:
+async def test_npm_soap_calls_our_methods_and_reads_our_faults(customer: Customer) -> None:
     process = await asyncio.create_subprocess_exec(
-        "node", "client.js", customer.web.webservice_url, cwd=node_folder, stdout=asyncio.subprocess.PIPE
+        "node", "client.js", customer.web.webservice_url, cwd=npm.folder(NODE), stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(30):
         output, _ = await process.communicate()

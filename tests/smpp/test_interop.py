@@ -1,7 +1,6 @@
 """Our stream bound to smpp34, a Rust stack, in both roles, over real loopback sockets."""
 
 import asyncio
-import socket
 
 import smpp34
 
@@ -20,6 +19,7 @@ from gateway.smpp import (
     parse_receipt,
 )
 from gateway.smpp.stream import EventsCallback, SmppStream, connect, serve
+from tests.support.waiting import free_port
 
 DEADLINE = 10.0
 RECEIPT = b"id:42 sub:001 dlvrd:001 submit date:2601151030 done date:2601151031 stat:DELIVRD err:000 text:oi"
@@ -60,9 +60,7 @@ async def test_an_esme_of_smpp34_submits_and_gets_its_receipt_from_our_smsc() ->
 
 
 async def test_our_esme_submits_to_an_smsc_of_smpp34_and_gets_its_deliver_sm() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = smpp34.Server("127.0.0.1", port, system_id="smsc")
     events: asyncio.Queue[SessionEvent] = asyncio.Queue()
 

@@ -189,9 +189,9 @@ def test_no_mix_of_field_names_makes_it_raise(words: list[str]) -> None:
     ("value", "moment"),
     [
         ("2601151030", datetime(2026, 1, 15, 10, 30)),  # noqa: DTZ001  # naive is what the function promises
-        ("260115103059", datetime(2026, 1, 15, 10, 30, 59)),  # noqa: DTZ001
-        ("20260115103059", datetime(2026, 1, 15, 10, 30, 59)),  # noqa: DTZ001
-        ("202601151030", datetime(2026, 1, 15, 10, 30)),  # noqa: DTZ001
+        ("260115103059", datetime(2026, 1, 15, 10, 30, 59)),  # noqa: DTZ001 - a receipt names no zone
+        ("20260115103059", datetime(2026, 1, 15, 10, 30, 59)),  # noqa: DTZ001 - a receipt names no zone
+        ("202601151030", datetime(2026, 1, 15, 10, 30)),  # noqa: DTZ001 - a receipt names no zone
         ("2613151030", None),
         ("26011510", None),
         ("", None),

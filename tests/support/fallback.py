@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.stack import START_TIMEOUT, Process, Stack, _listens, free_port, until
+from tests.support.stack import START_TIMEOUT, Process, Stack, _listens
+from tests.support.waiting import free_port, until
 
 USER = "126b114c"
 TOKEN = "um-segredo-de-callback"
@@ -47,7 +48,7 @@ class Fallback:
         """Start them, and wait for their ports."""
         for way in ways or self.processes:
             await self.processes[way].start()
-            await until(lambda port=self.port_of[way]: _listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc]
+            await until(lambda port=self.port_of[way]: _listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc] # mypy #15459
 
     async def close(self) -> None:
         """Kill what runs."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.waiting import free_port
+
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
 POLL = 0.01
@@ -51,7 +53,7 @@ class Mosquitto:
         options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.log_path = folder / "mosquitto.log"
         self._config = folder / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,14 +111,9 @@ class Mosquitto:
             self._process = None
 
     def suspend(self) -> None:
-        """Stop its clock by SIGSTOP: connections stand, nothing is answered. `kill` or `resume` ends that."""
+        """Stop its clock by SIGSTOP: connections stand, nothing is answered. `kill` ends that."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on after `suspend`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Kill it and start it again on the same port."""
@@ -129,9 +126,3 @@ class Mosquitto:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -55,7 +55,7 @@ class Shop:
 
     @asynccontextmanager
     async def _client(self, options: dict[str, object]) -> AsyncIterator[aiomqtt.Client]:
-        async with aiomqtt.Client("127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5, **options) as client:  # type: ignore[arg-type]
+        async with aiomqtt.Client("127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5, **options) as client:  # type: ignore[arg-type] # options of several types
             yield client
 
     async def close(self) -> None:

@@ -22,9 +22,9 @@ from tests.support import installed
 from tests.support.accounting import Audit, Event, audit, read_ledger, word
 from tests.support.mosquitto import Mosquitto
 from tests.support.traffic import Traffic
+from tests.support.waiting import POLL, free_port, until
 
 START_TIMEOUT = 20.0
-POLL = 0.02
 SMPP_PASSWORD = "s3nha-ab"  # eight characters, the most that SMPP 3.4 admits
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -33,22 +33,6 @@ Sections = Mapping[str, Mapping[str, Any]]
 def now() -> datetime:
     """Tell the time, with its zone."""
     return datetime.now(UTC)
-
-
-def free_port() -> int:
-    """Find a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    """Wait for something that another process does. Fails with `what` after `timeout` seconds."""
-    deadline = asyncio.get_running_loop().time() + timeout
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"not within {timeout} s: {what}")
-        await asyncio.sleep(POLL)
 
 
 class Process:

@@ -1,5 +1,6 @@
 """Messages with a destination of their own each, so that the provider's ledger tells which of them it took."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,4 +48,5 @@ class Traffic:
     def leaks(self, log: str) -> list[str]:
         """Name what of our messages shows in a log: a text, or a number, however it is written."""
         found = [MARK] if MARK in log else []
-        return found + [number for number in set(self.number_of.values()) if number in log or number[-9:] in log]
+        told = {digits[start : start + 9] for digits in re.findall("[0-9]{9,}", log) for start in range(len(digits) - 8)}
+        return found + [number for number in set(self.number_of.values()) if number[-9:] in told or (len(number) < 9 and number in log)]

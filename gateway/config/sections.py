@@ -1,40 +1,18 @@
-"""Typed settings: one TOML file, overridden by the environment, checked whole before anything starts.
+"""The sections of the file and their keys: a default and its meaning stand on the field, and what the keys demand of each other below."""
 
-`load()` reads the file that `--config` or MENSAGEIRO_CONFIG names. A key is overridden by MENSAGEIRO_<SECTION>__<KEY>, as in
-MENSAGEIRO_CARRIERS__SMPP__WINDOW=20: as it stands where the key holds text, else read as TOML. Secrets never come from the environment:
-they stand in the file, or in a file that `<key>_file` names (which may come from the environment). Every mistake is a `ConfigError` of one
-line that begins with the key's path.
-
-A default and its meaning stand on the field; `config/gateway.example.toml` is generated from them.
-"""
-
-import ipaddress
-import os
-import re
-import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
+from gateway.config import checks
 from gateway.message import InDoubtPolicy, Kind
 from gateway.mqtt.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 
-ENVIRONMENT_PREFIX = "MENSAGEIRO_"
 SECRETS = ("password", "user", "token")
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used. Its text is one line and begins with the path of the key."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__("".join(letter if letter.isprintable() else " " for letter in text))
-
-
 FOREVER = 1e9  # s: so that no deadline is infinite; TOML knows `inf`
 Seconds = Annotated[float, Meta(gt=0, le=FOREVER)]
 Delay = Annotated[float, Meta(ge=0, le=FOREVER)]
@@ -47,19 +25,17 @@ Name = Annotated[str, Meta(pattern=rf"^{NAME}$(?!\n)")]  # Python's $ admits a l
 Given = Annotated[str, Meta(min_length=1)]
 C_OCTETS = r"^[\x01-\xff]*$"  # what a C-octet string can carry: Latin-1 without NUL
 InboundAlphabet = Literal["gsm7", "gsm7-packed", "ascii", "latin1", "ucs2", "ucs2-le", "binary"]
-DataCodingKey = Annotated[str, Meta(pattern=r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)")]
 TRANSLITERATE = "in every message replace what the GSM alphabet lacks (ã -> a), as if it asked for it"
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
+DATA_CODING = r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)"
+DataCodingKey = Annotated[str, Meta(pattern=DATA_CODING)]
 IN_WORDS = {  # what a pattern asks for: its own text is no answer to a mistake
     rf"^{NAME}$(?!\n)": "needs 1 to 32 of A-Z a-z 0-9 _ -",
     C_OCTETS: "has a character that SMPP cannot carry",
     TOPIC_PREFIX: "needs topic levels without + # and control characters, no $ or / at its beginning and no / at its end",
-    r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)": "data_coding_in: a data_coding is 0 to 255, or 0x00 to 0xff",
+    DATA_CODING: "data_coding_in: a data_coding is 0 to 255, or 0x00 to 0xff",
 }
 CostCentre = Annotated[int, Meta(ge=0, le=4294967295)]
-TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,128}")  # what needs no escape in a path. RFC 3986 s2.3
-TOKEN_FAULT = "token: needs 16 to 128 of A-Z a-z 0-9 . _ ~ -"  # noqa: S105 - what is wrong with one
-T = TypeVar("T")
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -102,7 +78,7 @@ class Gateway(Section, frozen=True):
     retry_max: Annotated[Seconds, _help("s")] = 600.0
 
     def __post_init__(self) -> None:
-        _zone(self.time_zone)
+        checks.zone(self.time_zone)
         if self.retry_max < self.retry_min:
             raise ValueError("retry_max: must not be below retry_min")
 
@@ -134,16 +110,16 @@ class Broker(Section, frozen=True):
     ca_file: Annotated[str, _help("CA certificates for mqtts://; empty = the system's")] = ""
 
     def __post_init__(self) -> None:
-        parts = _url(self.url, "url", ("mqtt", "mqtts"))
+        parts = checks.url(self.url, "url", ("mqtt", "mqtts"))
         if parts.username or parts.password:
             raise ValueError("url: credentials belong in username and password_file")
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("url: has more than a host and a port")
         if self.ca_file and parts.scheme != "mqtts":
             raise ValueError("ca_file: is set, but url is not mqtts://")
-        if not all(_is_topic_filter(each) for each in self.response_topics):
+        if not all(checks.is_topic_filter(each) for each in self.response_topics):
             raise ValueError("response_topics: + and # stand for whole levels, and # only for the last")
-        _either(self.password, self.password_file, "password")
+        checks.either(self.password, self.password_file, "password")
 
     @property
     def endpoint(self) -> Endpoint:
@@ -222,7 +198,7 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
     server_hostname: str = ""
 
     def __post_init__(self) -> None:
-        _either(self.password, self.password_file, "password")
+        checks.either(self.password, self.password_file, "password")
         if not self.system_id:
             raise ValueError("system_id: is required")
         if not (self.password or self.password_file):
@@ -255,7 +231,7 @@ class Http(Section, frozen=True, tag="http", tag_field="kind"):
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
 
     def __post_init__(self) -> None:
-        _bare_url(self.base_url, "base_url")
+        checks.bare_url(self.base_url, "base_url")
         _user(self)
 
 
@@ -273,7 +249,7 @@ class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
 
     def __post_init__(self) -> None:
-        _bare_url(self.url, "url")
+        checks.bare_url(self.url, "url")
         _user(self)
 
 
@@ -292,14 +268,14 @@ class Callbacks(Section, frozen=True):
     max_rate: Annotated[Rate, _help("requests a second; 0 = no limit")] = 0.0
 
     def __post_init__(self) -> None:
-        address(self.listen, "listen")
-        _networks(self.allow, "allow")
-        _networks(self.trusted_proxies, "trusted_proxies")
-        _either(self.token, self.token_file, "token")
+        checks.address(self.listen, "listen")
+        checks.networks(self.allow, "allow")
+        checks.networks(self.trusted_proxies, "trusted_proxies")
+        checks.either(self.token, self.token_file, "token")
         if self.enabled and not (self.token or self.token_file):
             raise ValueError("token: a secret is required (token or token_file)")
-        if self.token and not TOKEN.fullmatch(self.token):
-            raise ValueError(TOKEN_FAULT)
+        if self.token and not checks.TOKEN.fullmatch(self.token):
+            raise ValueError(checks.TOKEN_FAULT)
 
 
 class Admin(Section, frozen=True):
@@ -308,7 +284,7 @@ class Admin(Section, frozen=True):
     listen: Annotated[str, _help("/metrics /livez /readyz")] = "127.0.0.1:9090"
 
     def __post_init__(self) -> None:
-        address(self.listen, "listen")
+        checks.address(self.listen, "listen")
 
 
 class Log(Section, frozen=True):
@@ -339,7 +315,7 @@ class Config(Section, frozen=True):
         _check_accounts(self.carriers)
         if not any(name in self.carriers for name in self.gateway.routes):
             raise ValueError(f"gateway.routes: names no carrier that is configured; there are {', '.join(self.carriers)}")
-        if self.callbacks.enabled and self.callbacks.listen == self.admin.listen and address(self.admin.listen, "listen")[1]:
+        if self.callbacks.enabled and self.callbacks.listen == self.admin.listen and checks.address(self.admin.listen, "listen")[1]:
             raise ValueError("callbacks.listen: is where admin listens")
 
     @property
@@ -375,109 +351,6 @@ HOT_KEYS = frozenset(
 CARRIER_KINDS: Mapping[str, type[Smpp] | type[Http] | type[Webservice]] = {"smpp": Smpp, "http": Http, "webservice": Webservice}
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read and check a configuration. Raises ConfigError."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {error.reason}") from None
-    except ValueError as error:  # TOMLDecodeError, and an integer of thousands of digits
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
-    return parse(document, environment)
-
-
-def parse(document: dict[str, Any], environment: Mapping[str, str] = {}) -> Config:
-    """Check a configuration that was read from TOML. Raises ConfigError."""
-    _overridden(document, environment)
-    sections: dict[str, Any] = {}
-    for name, value in document.items():
-        if name == "carriers":
-            sections[name] = {key: _carrier(key, table) for key, table in _table(value, name).items()}
-        elif name in SECTIONS:
-            sections[name] = _convert(value, SECTIONS[name], name)
-        else:
-            raise ConfigError(f"{name}: is no section; there are {', '.join(SECTIONS)} and carriers.<name>")
-    try:
-        return Config(**sections)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
-def parse_broker(table: dict[str, Any], environment: Mapping[str, str]) -> Broker:
-    """Check the settings of a broker alone, for a producer. Raises ConfigError."""
-    document = {"broker": table}
-    _overridden(document, environment)
-    return _convert(document["broker"], Broker, "broker")
-
-
-def public(config: Config) -> dict[str, Any]:
-    """Return the settings as plain data, without secrets."""
-    sections: dict[str, Any] = msgspec.to_builtins(config)
-    for section in (sections["broker"], sections["callbacks"], *sections["carriers"].values()):
-        section.update({name: "***" for name in SECRETS if section.get(name)})
-    return sections
-
-
-def secret(value: str, file: str, path: str) -> str:
-    """Return a secret that stands in the configuration or in a file. Raises ConfigError."""
-    if not file:
-        return value
-    try:
-        text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}_file: cannot read {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    if not text:
-        raise ConfigError(f"{path}_file: {file} is empty")
-    if "\n" in text:
-        raise ConfigError(f"{path}_file: {file} has more than one line")
-    return text
-
-
-def check(config: Config) -> None:
-    """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
-    secret(config.broker.password, config.broker.password_file, "broker.password")
-    _pem(config.broker.ca_file, "broker.ca_file")
-    token = secret(config.callbacks.token, config.callbacks.token_file, "callbacks.token")
-    if token and not TOKEN.fullmatch(token):
-        raise ConfigError(f"callbacks.{TOKEN_FAULT}")
-    for name, carrier in config.carriers.items():
-        if isinstance(carrier, Smpp):
-            _check_smpp(carrier, f"carriers.{name}")
-        else:
-            secret(carrier.user, carrier.user_file, f"carriers.{name}.user")
-
-
-def _check_smpp(carrier: Smpp, path: str) -> None:
-    password = secret(carrier.password, carrier.password_file, f"{path}.password")
-    if len(password) > 64:
-        raise ConfigError(f"{path}.password: is longer than 64 characters")
-    if not re.fullmatch(C_OCTETS, password):
-        raise ConfigError(f"{path}.password: has a character that SMPP cannot carry")
-    for key in ("ca_file", "cert_file", "key_file"):
-        _pem(getattr(carrier, key), f"{path}.{key}")
-
-
-def address(listen: str, key: str) -> tuple[str, int]:
-    """Split "host:port" or "[v6]:port". Raises ValueError that begins with `key`."""
-    host, colon, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError(f"{key}: needs address:port")
-    if host != "localhost":
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            raise ValueError(f"{key}: {host!r} is no address") from None
-    return host, int(port)
-
-
-def _either(value: str, file: str, key: str) -> None:
-    if value and file:
-        raise ValueError(f"{key}: set {key} or {key}_file, not both")
-
-
 def _check_accounts(carriers: Mapping[str, Carrier]) -> None:
     """Refuse two carriers of one SMPP account: an SMSC sends receipts over any of its binds, and a carrier knows its own messages alone."""
     seen: dict[tuple[str, int, str], str] = {}
@@ -489,147 +362,6 @@ def _check_accounts(carriers: Mapping[str, Carrier]) -> None:
 
 
 def _user(section: Http | Webservice) -> None:
-    _either(section.user, section.user_file, "user")
+    checks.either(section.user, section.user_file, "user")
     if not (section.user or section.user_file):
         raise ValueError("user: a secret is required (user or user_file)")
-
-
-def _networks(networks: tuple[str, ...], key: str) -> None:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}") from None
-
-
-def _url(url: str, key: str, schemes: tuple[str, ...]) -> Any:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in schemes and parts.hostname and parts.port != 0:
-            return parts
-    except ValueError:  # half an IPv6 address, or a port beyond 65535
-        pass
-    raise ValueError(f"{key}: needs {' or '.join(f'{scheme}://' for scheme in schemes)}host[:port]")
-
-
-def _bare_url(url: str, key: str) -> None:
-    """Refuse credentials and a query: what says who we are is `user`, and a URL is shown where a secret is not."""
-    parts = _url(url, key, ("http", "https"))
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"{key}: takes no credentials, no ? and no #; who asks is `user`")
-
-
-def _is_topic_filter(text: str) -> bool:
-    """Say whether it is well formed: + and # stand alone in a level, # in the last. MQTT 5 s4.7.1"""
-    *levels, last = text.split("/")
-    return text != "" and all(level == "+" or not set(level) & {"+", "#", "\0"} for level in (*levels, last if last != "#" else "+"))
-
-
-def _zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError("time_zone: is no time zone that this machine knows") from None
-
-
-def _pem(file: str, path: str) -> None:
-    if not file:
-        return
-    try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read {file}: {error.strerror}") from None
-    if b"-----BEGIN " not in content:
-        raise ConfigError(f"{path}: {file} is no PEM file")
-
-
-def _refuse_secret_in_environment(environment: Mapping[str, str]) -> None:
-    for key in environment:
-        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key and key.rsplit("__", 1)[1].lower() in SECRETS:
-            raise ConfigError(f"{key}: a secret must not stand in the environment; use {key}_FILE")
-
-
-def _overridden(document: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Put what the environment says into the document."""
-    _refuse_secret_in_environment(environment)
-    for key, value in sorted(environment.items()):
-        if key.startswith(ENVIRONMENT_PREFIX) and "__" in key:
-            _override(document, key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), value)
-
-
-def _override(document: dict[str, Any], path: list[str], value: str) -> None:
-    """Put `value` at `path`, read as TOML ("20", "true", '["a"]') unless the key holds text."""
-    table = document
-    for step in path[:-1]:
-        table = table.setdefault(_as_written(table, step), {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{'.'.join(path)}: {step} is no section")
-    table[path[-1]] = value if _holds_text(path) else _literal(value)
-
-
-def _as_written(table: dict[str, Any], step: str) -> str:
-    """Find a carrier whose name has capitals: names in the environment have lost theirs."""
-    return next((key for key in table if key.lower() == step), step)
-
-
-def _holds_text(path: list[str]) -> bool:
-    sections: Collection[type[Section]] = (
-        CARRIER_KINDS.values() if path[0] == "carriers" else [SECTIONS[path[0]]] if path[0] in SECTIONS else []
-    )
-    hints = [hint for section in sections if (hint := get_type_hints(section).get(path[-1])) is not None]
-    return all(hint is str or get_origin(hint) is Literal for hint in hints)
-
-
-def _literal(value: str) -> Any:
-    try:
-        found = tomllib.loads(f"value = {value}")
-    except ValueError:
-        return value
-    return found["value"] if len(found) == 1 else value
-
-
-def _table(value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: is no section")
-    return value
-
-
-def _carrier(name: str, value: Any) -> Carrier:
-    path = f"carriers.{name}"
-    if not re.fullmatch(NAME, name):
-        raise ConfigError(f"{path}: a name has 1 to 32 letters, digits, - and _")
-    kind = str(_table(value, path).get("kind"))
-    if kind not in CARRIER_KINDS:
-        raise ConfigError(f"{path}.kind: must be one of {', '.join(CARRIER_KINDS)}")
-    return _convert(value, CARRIER_KINDS[kind], path)
-
-
-def _convert(value: Any, type_: type[T], path: str) -> T:
-    try:
-        return msgspec.convert(value, type_)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_one_line(str(error), path, type_)) from None
-
-
-def _one_line(text: str, path: str, type_: type[Any]) -> str:
-    """Turn "Expected `int` - at `$.window`" into "carriers.smpp.window: expected `int`", and "password: why" likewise."""
-    what, _, where = text.partition(" - at `$")
-    path += where.removesuffix("`")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
-    if unknown:
-        return f"{path}.{unknown[1]}: is no key that this section knows"
-    if what.startswith("Invalid enum value"):
-        return f"{path}: {what.removeprefix('Invalid enum value ')} is not one of {', '.join(_allowed(type_, where))}"
-    if what.startswith("Expected `str` matching regex"):
-        what = next(words for pattern, words in IN_WORDS.items() if repr(pattern) in what)
-    if re.match(r"[a-z_]+: ", what):
-        return f"{path}.{what}"
-    return f"{path}: {what[0].lower()}{what[1:]}"
-
-
-def _allowed(type_: type[Any], where: str) -> tuple[str, ...]:
-    """List what a key of a section may hold, out of its type; it may be a member of an array or of a table."""
-    hint = get_type_hints(type_)[re.findall(r"[a-z_0-9]+", where)[0]]
-    while get_origin(hint) is not Literal:
-        hint = next(each for each in reversed(get_args(hint)) if each is not Ellipsis)
-    return get_args(hint)

@@ -1,0 +1,35 @@
+"""What tests wait for, and where they listen."""
+
+import asyncio
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+POLL = 0.02
+AT_ONCE = 0.001  # for what this process does itself, in a thread
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], bool], timeout: float, what: str, poll: float = POLL) -> None:
+    """Wait for something that another process, thread or task does. Fails with `what` after `timeout` seconds."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        await asyncio.sleep(poll)
+
+
+@contextmanager
+def write_locked(path: Path) -> Iterator[None]:
+    """Hold a journal's write lock from outside, so that it cannot commit, until the block ends."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
