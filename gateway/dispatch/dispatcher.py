@@ -15,7 +15,7 @@ import structlog
 from gateway import logs
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
-from gateway.dispatch.routing import Health, Route, chosen, probing, routes_of, subsets
+from gateway.dispatch.routing import Health, Route, chosen, noted, probing, routes_of, subsets
 from gateway.journal.base import Bells, Journal, Plan, Report, Settlement
 from gateway.message import Answer, CancelAnswer, Message, Reason, Rejected
 from gateway.metrics import Metrics
@@ -159,9 +159,7 @@ class Dispatcher:
 
     def _observe(self, now: float) -> None:
         for name, carrier in self._carriers.items():
-            usable = carrier.state in USABLE
-            if usable != self._health[name].usable:
-                self._health[name] = Health(usable, now)
+            self._health[name] = noted(self._health[name], carrier.state in USABLE, now, self._failover_after)
         self._note_switch(now)
 
     def _note_switch(self, now: float) -> None:

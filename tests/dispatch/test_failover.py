@@ -42,6 +42,22 @@ async def test_the_first_choice_is_back_at_once(bench: Bench) -> None:
     assert bench.http.ids == ["a"]
 
 
+async def test_a_carrier_that_only_seems_to_come_back_does_not_make_the_next_one_wait_anew(bench: Bench) -> None:
+    bench.start()
+    await bench.look()
+    for _ in range(3):
+        bench.smpp.become(CarrierState.DOWN)
+        await bench.look()
+        bench.monotonic += 29.0
+        bench.smpp.become(CarrierState.READY)
+        await bench.look()
+        bench.monotonic += 1.0
+    assert bench.http.submitted == []
+    bench.smpp.become(CarrierState.DOWN)
+    await bench.queue("a")
+    await bench.sends(bench.http, "a")
+
+
 async def test_a_carrier_that_is_throttled_or_full_is_waited_for(bench: Bench) -> None:
     bench.smpp.become(CarrierState.THROTTLED)
     bench.smpp.widen(0)

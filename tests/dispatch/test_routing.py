@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch.routing import Health, chosen, probing, routes_of, subsets
+from gateway.dispatch.routing import Health, chosen, noted, probing, routes_of, subsets
 
 UP = Health(usable=True)
 
@@ -24,6 +24,15 @@ def test_the_next_one_takes_over_only_after_a_while() -> None:
 
 def test_the_first_choice_is_back_at_once() -> None:
     assert chosen(("smpp", "http"), {"smpp": UP, "http": UP}, 500.0, 30.0) == "smpp"
+
+
+def test_back_for_less_than_it_was_away_and_less_than_the_wait_is_not_back() -> None:
+    away = down(100.0)
+    brief = noted(noted(away, True, 150.0, 30.0), False, 160.0, 30.0)
+    assert brief == Health(False, 100.0)
+    assert noted(noted(away, True, 150.0, 30.0), False, 180.0, 30.0) == Health(False, 180.0), "back for as long as one waits"
+    assert noted(noted(away, True, 101.0, 30.0), False, 110.0, 30.0) == Health(False, 110.0), "back for longer than it was away"
+    assert noted(away, False, 150.0, 30.0) is away
 
 
 def test_the_third_choice_waits_for_the_second_too() -> None:
