@@ -22,10 +22,10 @@ The stages never call each other: they meet in the journal (`journal/base`), whi
 `message.TRANSITIONS`. Layers, each importing only those below it (pyproject.toml names every module, import-linter checks):
 
     cli > demo | account > app | sandbox > stages | admin | control > broker | carriers | journal > metrics | config | logs
-      > provider > message > smpp | mqtt | text | msisdn
+      > provider > events > message > smpp | mqtt | text | msisdn
 
-`smpp` and `mqtt` are protocol cores without I/O (`stream.py` apart); `text`, `msisdn`, `provider`, `message` and the policies beside the
-dispatcher and the carriers are pure. What is promised when any of this dies: docs/guarantees.md.
+`smpp` and `mqtt` are protocol cores without I/O (`stream.py` apart); `text`, `msisdn`, `provider`, `events`, `message` and the policies
+beside the dispatcher and the carriers are pure. What is promised when any of this dies: docs/guarantees.md.
 """
 
 __version__ = "0.2.0"

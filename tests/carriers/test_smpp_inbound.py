@@ -54,7 +54,7 @@ def test_a_receipt_with_local_dates() -> None:
 @pytest.mark.parametrize(
     ("stat", "code", "final"), [("ENROUTE", 1, False), ("UNDELIV", 5, True), ("7", 7, True), ("NONSENSE", None, False)]
 )
-def test_codes_and_finality(stat: str, code: int | None, final: bool) -> None:
+def test_a_stat_gives_its_code_and_whether_it_is_final(stat: str, code: int | None, final: bool) -> None:
     item = read_receipt(receipt(stat=stat))
     assert (item.code, item.final) == (code, final)
 
@@ -233,7 +233,9 @@ address = st.text(st.characters(max_codepoint=255), max_size=21)
 
 @given(octets, address, address, st.integers(0, 255), st.integers(0, 255), st.dictionaries(st.sampled_from(list(map(int, Tag))), octets))
 @hypothesis_settings(deadline=None, max_examples=200)
-def test_no_input_raises(message: bytes, source: str, destination: str, esm_class: int, data_coding: int, tlvs: dict[int, bytes]) -> None:
+def test_no_deliver_sm_makes_the_reader_raise(
+    message: bytes, source: str, destination: str, esm_class: int, data_coding: int, tlvs: dict[int, bytes]
+) -> None:
     fields: dict[str, Any] = {"source_addr": source, "destination_addr": destination, "esm_class": esm_class, "data_coding": data_coding}
     item = reader().read(DeliverSm(short_message=message, tlvs=tlvs, **fields), NOW)
     assert isinstance(item, Receipt | Reply)

@@ -5,7 +5,7 @@ from gateway.carriers.smpp_metrics import SmppMetrics
 from gateway.metrics import Metrics
 
 
-def test_every_call_shows() -> None:
+def test_every_call_of_the_observer_shows_and_makes_no_series() -> None:
     metrics = Metrics(["smpp"], ["smpp/0", "smpp/1"])
     observer = SmppMetrics("smpp", metrics)
     series = len(metrics.expose().splitlines())

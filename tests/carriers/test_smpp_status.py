@@ -80,7 +80,7 @@ def test_a_permanent_refusal_is_the_providers() -> None:
     assert outcome.reason is Reason.REFUSED_BY_PROVIDER
 
 
-def test_cancel_answers() -> None:
+def test_each_answer_to_a_cancel_sm_has_its_outcome() -> None:
     assert cancel_outcome_of(0) == Cancelled()
     assert cancel_outcome_of(CommandStatus.ESME_RINVMSGID) == CancelFailed("not_found")
     assert cancel_outcome_of(CommandStatus.ESME_RCANCELFAIL) == CancelFailed("too_late")
@@ -98,5 +98,5 @@ def test_cancel_answers() -> None:
         (0x412, BindRefusal.OTHER),
     ],
 )
-def test_refused_binds(status: int, refusal: BindRefusal) -> None:
+def test_each_refusal_of_a_bind_says_what_to_do_next(status: int, refusal: BindRefusal) -> None:
     assert bind_refusal_of(status) is refusal

@@ -33,7 +33,7 @@ def refusal(changes: dict[str, Any] | None = None, **fields: Any) -> Rejected:
     return refused
 
 
-def test_a_plain_message() -> None:
+def test_a_plain_message_is_one_submit_sm_with_what_the_account_says() -> None:
     pdu = build(row=0x12345, text="olá à mesa @", priority=2)
     assert (pdu.service_type, pdu.esm_class, pdu.protocol_id, pdu.priority_flag) == ("", 0, 0, 2)
     assert (pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr) == (1, 1, "1140001000")

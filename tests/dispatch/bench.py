@@ -179,3 +179,7 @@ class Bench:
     async def state(self, id: str = "a") -> str:
         (message,) = await self.journal.show(None, id)
         return str(message["state"])
+
+    def counted(self, name: str, *labels: str) -> float:
+        """Read a counter."""
+        return float(getattr(self.metrics, name).labels(*labels)._value.get())

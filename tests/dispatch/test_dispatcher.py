@@ -77,7 +77,7 @@ async def test_a_message_that_settings_no_longer_admit_is_refused_and_told(bench
     await bench.queue("a", "b", routes=("smpp",))
     bench.start()
     await bench.sends(bench.smpp, "b")
-    await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("messages", "smpp", "rejected") == 1.0)
     (event,) = await bench.events()
     assert (event["type"], event["id"], event["reason"], event["carrier"], event["final"]) == ("rejected", "a", "no_route", "smpp", True)
 
@@ -90,7 +90,7 @@ async def test_a_part_that_settings_no_longer_admit_is_refused_as_that_part(benc
     await bench.sends(bench.smpp, "a", "a")
     bench.smpp.refuses.add("a")
     bench.smpp.answer(bench.smpp.submitted[1], Submitted(("1",)))
-    await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("messages", "smpp", "rejected") == 1.0)
     event = (await bench.events())[-1]
     assert (event["type"], event["final"]) == ("rejected", True)
     assert event["detail"] == f"part 2 of 2: {REFUSED.detail}; part 1 was sent"
@@ -102,7 +102,7 @@ async def test_parts_that_would_not_fit_those_that_have_left_are_not_sent(bench:
     await bench.sends(bench.smpp, "a")
     bench.smpp.way = (2, 8)
     bench.smpp.answer(bench.smpp.submitted[0], Submitted(("1",)))
-    await bench.until(lambda: bench.metrics.messages.labels("smpp", "rejected")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("messages", "smpp", "rejected") == 1.0)
     (event,) = await bench.events()
     assert (event["reason"], event["final"]) == ("incomplete", True)
     assert event["detail"] == "part 2 of 2: the settings were changed while parts of it were sent; part 1 was sent"
@@ -130,7 +130,7 @@ async def test_a_second_copy_that_would_not_be_like_the_first_is_not_sent(bench:
     await bench.sends(bench.smpp, "a")
     bench.smpp.way = (1, 0)
     bench.smpp.answer(bench.smpp.submitted[0], InDoubt("no response"))
-    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "resubmitted")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("in_doubt", "smpp", "resubmitted") == 1.0)
     async with asyncio.timeout(DEADLINE):
         while await bench.state() != "in_doubt":
             await bench.look()
@@ -185,7 +185,7 @@ async def test_each_outcome_is_settled_told_and_counted(
     await bench.settled()
     assert await bench.state() == state
     assert [event["type"] for event in await bench.events()] == events
-    assert bench.metrics.messages.labels("smpp", counted)._value.get() == 1.0
+    assert bench.counted("messages", "smpp", counted) == 1.0
     assert bench.metrics.response_latency.labels("smpp")._sum.get() == 0.25
 
 
@@ -245,7 +245,7 @@ async def test_a_late_answer_resolves_the_doubt(bench: Bench) -> None:
     bench.smpp.answer(bench.smpp.submitted[0], InDoubt("no response"))
     await bench.settled()
     bench.smpp.answer(bench.smpp.submitted[0], Submitted(("77",), "gsm7"))
-    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "late_response")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("in_doubt", "smpp", "late_response") == 1.0)
     assert [event["type"] for event in await bench.events()] == ["in_doubt", "accepted"]
 
 

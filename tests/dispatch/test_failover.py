@@ -123,7 +123,7 @@ async def test_every_switch_is_counted_once_and_logged_once(bench: Bench) -> Non
     switches = [(entry["instead_of"], entry["carrier"]) for entry in entries if entry["event"] == "carrier switch"]
     assert switches == [("smpp", "http"), ("http", "smpp")]
     for name in BOTH:
-        assert bench.metrics.carrier_switches.labels(name)._value.get() == 1
+        assert bench.counted("carrier_switches", name) == 1
 
 
 async def test_messages_without_credits_wait_as_long_as_the_carrier_says_and_never_run_out_of_attempts(bench: Bench) -> None:
@@ -166,7 +166,7 @@ async def test_a_message_in_doubt_with_one_carrier_never_goes_by_the_other(bench
     await bench.sends(bench.smpp, "a")
     bench.smpp.become(CarrierState.DOWN)
     bench.smpp.answer(bench.smpp.submitted[0], InDoubt("connection lost"))
-    await bench.until(lambda: bench.metrics.in_doubt.labels("smpp", "resubmitted")._value.get() == 1.0)
+    await bench.until(lambda: bench.counted("in_doubt", "smpp", "resubmitted") == 1.0)
     bench.monotonic += 1000.0
     await bench.look()
     assert bench.http.submitted == []

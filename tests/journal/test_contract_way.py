@@ -368,6 +368,6 @@ async def test_a_message_that_expired_on_its_way_ends_when_it_is_deferred(bench:
 
 
 @pytest.mark.parametrize("limit", [1, 1000])
-async def test_routes_are_listed(bench: Any, limit: int) -> None:
+async def test_the_routes_of_what_waits_are_listed(bench: Any, limit: int) -> None:
     await bench.journal.append([bench.message("a"), bench.message("b", routes=("http",))])
     assert sorted(await bench.journal.routes()) == [("http",), ("smpp", "http")]

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway.broker.base import CONNECTION_LOST, NO_MATCHING_SUBSCRIBERS, Outbound
 from tests.support.mosquitto import Mosquitto, make_tls_files
+from tests.support.waiting import until
 
 DEADLINE = 10.0
 
@@ -242,7 +243,7 @@ async def test_ten_thousand_messages_go_through_both_ways(mosquitto: Mosquitto, 
         "mosquitto_sub", "-V", "5", "-p", port, "-q", "1", "-t", "out/#", "-t", "state/#", "-C", "10001", stdout=asyncio.subprocess.PIPE
     )
     assert consumer.stdout is not None
-    await asyncio.wait_for(_subscribed(mosquitto), DEADLINE)
+    await until(lambda: b"SUBACK" in mosquitto.log_path.read_bytes(), DEADLINE, "the consumer is subscribed")
     async with start(mosquitto.port) as gateway:
         await asyncio.wait_for(consumer.stdout.readline(), DEADLINE)  # "up": it is subscribed
         producer = await asyncio.create_subprocess_exec(
@@ -262,11 +263,6 @@ async def test_ten_thousand_messages_go_through_both_ways(mosquitto: Mosquitto, 
         output, _ = await asyncio.wait_for(consumer.communicate(), DEADLINE)
     assert taken == list(range(10_000))
     assert [int(line) for line in output.split()] == list(range(10_000))
-
-
-async def _subscribed(mosquitto: Mosquitto) -> None:
-    while b"SUBACK" not in mosquitto.log_path.read_bytes():
-        await asyncio.sleep(0)
 
 
 async def test_the_state_is_announced_up_draining_and_down(mosquitto: Mosquitto, start: Start, foreign: Foreign) -> None:

@@ -37,7 +37,7 @@ def setting(name: str, key: str) -> list[str]:
 # --- As systemd reads them ---
 
 
-def test_there_are_three() -> None:
+def test_there_are_three_units_and_each_is_tested() -> None:
     assert NAMES == ["mensageiro-sandbox.service", "mensageiro.service", "mensageiro@.service"]
 
 

@@ -126,7 +126,7 @@ def test_what_is_encoded_decodes_to_the_same_text(text: str) -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(st.binary())
-def test_any_octets_decode(octets: bytes) -> None:
+def test_any_octets_decode_to_no_more_characters_than_octets(octets: bytes) -> None:
     assert len(gsm0338.decode(octets)) <= len(octets)
 
 
