@@ -20,7 +20,7 @@ demo: setup  ## A broker, a provider and a gateway on loopback: every outcome, l
 	@$(BIN)/mensageiro demo $(DEMO)
 
 test: tools  ## The fast tests, under three minutes
-	$(PYTEST) -n 2 -m "not fault and not bench" $(TESTS)
+	$(PYTEST) -n 3 -m "not fault and not bench" $(TESTS)  # three, since much of it waits for processes
 
 fault: tools  ## The long tests that kill, cut off and restart real processes
 	$(PYTEST) -n 2 -m fault $(TESTS)

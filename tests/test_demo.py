@@ -73,6 +73,7 @@ def test_every_message_of_the_demo_ends_as_its_number_says(tmp_path: Path) -> No
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.fault
 def test_on_a_terminal_the_demo_is_a_table_here_with_a_broker_of_the_users(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     with Mosquitto(tmp_path / "mosquitto") as broker, os.fdopen(ours, "rb", buffering=0) as terminal:
@@ -90,6 +91,7 @@ def test_on_a_terminal_the_demo_is_a_table_here_with_a_broker_of_the_users(tmp_p
     assert f"{len(CASES)} of {len(CASES)} messages ended, 2 replies" in last
 
 
+@pytest.mark.fault
 def test_the_fallback_demo_sends_by_what_is_left_and_never_by_two_ways(tmp_path: Path) -> None:
     result = demo(tmp_path / "tmp", "--smpp-down", "--json", "--seconds", "80")
     assert (result.returncode, result.stderr) == (0, "")

@@ -50,6 +50,7 @@ async def test_a_broker_killed_under_load_loses_nothing_when_the_producer_repeat
     assert set(result.taken.values()) == {1}
 
 
+@pytest.mark.fault
 async def test_events_wait_in_the_journal_while_the_broker_is_away(stack: MakeStack) -> None:
     run = await stack(persistence=True, sandbox=("--receipt-delay", "1"))
     ids = await run.send(*run.traffic.messages(50))

@@ -129,6 +129,7 @@ async def test_what_was_answered_200_survives_a_kill_and_what_was_not_may_come_a
     assert {tuple(run.story(id)) for id in ids} == {("accepted", "receipt:delivered!")}
 
 
+@pytest.mark.fault
 async def test_a_journal_that_is_busy_holds_the_request_and_nothing_is_told_before(stack: MakeStack) -> None:
     run, provider = await _stack(stack)
     (id,) = await _sent(run)

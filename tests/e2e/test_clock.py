@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import MakeStack
 from tests.support import skewed
 from tests.support.stack import now
@@ -10,6 +12,7 @@ from tests.support.stack import now
 DAY = 86400.0
 
 
+@pytest.mark.fault
 async def test_a_wall_clock_that_jumps_a_day_ahead_and_back_ends_nothing(stack: MakeStack, tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     skewed.set_skew(clock, 0)
@@ -39,6 +42,7 @@ async def test_a_wall_clock_that_jumps_a_day_ahead_and_back_ends_nothing(stack: 
     assert await run.metric('mensageiro_messages_total{carrier="",outcome="expired"}') == 0
 
 
+@pytest.mark.fault
 async def test_a_wall_clock_that_jumps_a_day_ahead_under_load_expires_nothing(stack: MakeStack, tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     skewed.set_skew(clock, 0)

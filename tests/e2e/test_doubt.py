@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any
 
+import pytest
+
 from gateway.provider.dlr import DlrCode
 from gateway.sandbox.messages import Taken
 from gateway.sandbox.scenario import Behaviour, PlannedReceipt, Reaction, ReceiptForm
@@ -19,6 +21,7 @@ def _twice(run: Stack, magic: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return first, {"id": "second", "to": first["to"], "text": "Segredo da segunda mensagem"}
 
 
+@pytest.mark.fault
 async def test_two_messages_to_one_number_that_nobody_answers_both_end_in_doubt(stack: MakeStack) -> None:
     run = await stack({"gateway": {"in_doubt_deadline": 1.5}, "carriers.smpp": {"response_timeout": 1.0}})
     first, second = _twice(run, "2001")

@@ -55,6 +55,7 @@ async def send_one(run: Stack, magic: str = "5555", **fields: Any) -> str:
     return id
 
 
+@pytest.mark.fault
 async def test_each_way_takes_over_when_the_better_ones_are_cut_and_gives_back_when_they_return(installation: MakeBoth) -> None:
     run, fallback = await installation()
 
@@ -104,6 +105,7 @@ async def test_what_waits_goes_in_its_order_when_a_way_comes_back(installation: 
     await run.accounted()
 
 
+@pytest.mark.fault
 async def test_a_cancel_reaches_the_way_that_took_the_message(installation: MakeBoth) -> None:
     run, _ = await installation("--receipt-delay", "30")  # until then it waits at the provider
     for way in ("http", "webservice"):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import aiomqtt
+import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -122,6 +123,7 @@ async def test_an_operator_holds_and_releases_through_the_daemon(stack: MakeStac
     await run.accounted()
 
 
+@pytest.mark.fault
 async def test_an_operator_ends_a_doubt_in_three_ways(stack: MakeStack) -> None:
     run = await stack({"gateway": {"in_doubt_deadline": 600.0}, "carriers.smpp": {"response_timeout": 1.0}})
     ids = await run.send(*run.traffic.messages(3, "2001", receipt=False))

@@ -55,6 +55,7 @@ async def test_a_gateway_killed_again_and_again_under_load_loses_nothing_and_sen
     assert await run.gateway.stop() == 0
 
 
+@pytest.mark.fault
 async def test_what_was_scheduled_queued_or_submitted_before_a_kill_goes_on_after_it(stack: MakeStack) -> None:
     run = await stack(sandbox=("--receipt-delay", "1.5"))
     submitted = await run.send(*run.traffic.messages(20))
@@ -90,6 +91,7 @@ async def test_what_was_scheduled_leaves_at_its_time_after_a_restart(stack: Make
     assert run.story(id) == ["accepted", "receipt:delivered!"]
 
 
+@pytest.mark.fault
 async def test_sigterm_under_load_drains_and_leaves_nothing_in_doubt(stack: MakeStack) -> None:
     run = await stack(start=False, sandbox=("--response-delay", "0.1"))
     await run.start_broker()

@@ -4,6 +4,8 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from gateway.carriers.smpp_status import Effect, meaning_of
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack
@@ -46,13 +48,15 @@ TEMPORARY = [8, 100, 103, 254, 255, 300, 999]
 
 REJECTED_HERE: dict[str, dict[str, Any]] = {
     "invalid_number": {"to": "+1 212 555 0100"},
-    "invalid_payload": {"text": "Segredo " * 80},
+    "text_too_long": {"text": "Segredo " * 80},
+    "invalid_payload": {"priority": 9},
     "invalid_sender": {"from": "Loja+Centro"},
     "no_route": {"cost_centre": 7},
     "not_encodable": {"text": "Segredo 🦜", "encoding": "latin1"},
 }
 
 
+@pytest.mark.fault
 async def test_two_thousand_mixed_messages_each_end_in_exactly_the_events_that_they_should(stack: MakeStack) -> None:
     run = await stack({"gateway": {"max_attempts": 3, "receipt_deadline": 6.0}})
     expected: dict[str, list[str]] = {}
@@ -94,6 +98,7 @@ async def _told_of_broken(run: Stack, number: int) -> None:
     await until(lambda: told() == number, 5, "a rejected event for each payload that is no JSON")
 
 
+@pytest.mark.fault
 async def test_what_breaks_the_session_ends_as_it_should_and_harms_no_other_message(stack: MakeStack) -> None:
     run = await stack()
     stories = {"2002": ["in_doubt", "receipt:delivered!"], "2016": DELIVERED, "2017": DELIVERED}

@@ -3,10 +3,13 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import now
 
 
+@pytest.mark.fault
 async def test_a_cancel_right_behind_its_submit_and_one_a_little_later_leave_one_end_each(stack: MakeStack) -> None:
     run = await stack({"carriers.smpp": {"max_rate": 200.0}}, sandbox=("--receipt-delay", "1.5"))
     payloads = run.traffic.messages(400)
@@ -57,6 +60,7 @@ async def test_a_cancel_that_overtakes_its_submit_holds_and_one_for_nobody_is_to
     assert run.story(payload["id"]) == ["cancelled!"]
 
 
+@pytest.mark.fault
 async def test_a_cancel_of_a_message_in_doubt_does_not_pretend_that_it_never_left(stack: MakeStack) -> None:
     run = await stack({"carriers.smpp": {"response_timeout": 1.0}, "gateway": {"in_doubt_deadline": 6.0}})
     lost, late = (

@@ -117,6 +117,7 @@ async def tour(shop: Shop, folder: Path, sender: tuple[str, ...], consumer: tupl
         await consume.stop()
 
 
+@pytest.mark.fault
 async def test_the_examples_in_python(shop: Shop) -> None:
     await tour(shop, EXAMPLES / "python", (sys.executable, "send.py"), (sys.executable, "consume.py"))
 

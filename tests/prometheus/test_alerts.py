@@ -42,6 +42,7 @@ def test_each_rule_fires_when_it_should(promtool: str) -> None:
     run(promtool, "test", "rules", str(CASES))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("expression", ["vector(0) > 0", "vector(1)"], ids=["never", "always"])
 def test_a_rule_that_never_fires_or_always_fires_is_seen(promtool: str, tmp_path: Path, expression: str) -> None:
     rules = read(CONFIG / "alerts.yml")
