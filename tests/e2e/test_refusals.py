@@ -111,11 +111,12 @@ async def _packet(reader: asyncio.StreamReader) -> bytes:
 
 async def test_a_wrong_configuration_is_told_in_one_line_that_names_the_key(stack: MakeStack) -> None:
     run = await stack(start=False)
+    missing = str(run.folder / "missing")
     for sections, line in (
         ({"gateway": {"in_doubt": "perhaps"}}, "gateway.in_doubt: "),
         ({"broker": {"urll": "x"}}, "broker.urll: is no key that this section knows"),
-        ({"carriers.smpp": {"password_file": "/nowhere"}}, "carriers.smpp.password_file: cannot read /nowhere"),
-        ({"journal": {"url": "sqlite:/nowhere/journal.db"}}, "/nowhere"),
+        ({"carriers.smpp": {"password_file": missing}}, f"carriers.smpp.password_file: cannot read {missing}"),
+        ({"journal": {"url": f"sqlite:{missing}/journal.db"}}, missing),
     ):
         run.write_config(sections)
         code, _, stderr = await run.command("run")

@@ -112,11 +112,11 @@ def test_no_vulnerability_passes_and_what_could_not_be_asked_is_named() -> None:
     assert audit().verdict([SOUND, UNKNOWN]) == (0, ["nothing is known of uvloop", "no known vulnerability in 1 packages"])
 
 
-def test_without_a_network_the_check_says_that_it_was_skipped() -> None:
+def test_without_a_network_the_check_says_that_it_was_skipped(tmp_path: Path) -> None:
     code, (line,) = audit().verdict([UNKNOWN, UNKNOWN])
     assert code == 0
     assert line.startswith("skipped: ")
-    offline = {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "", "XDG_CACHE_HOME": "/nowhere"}
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "", "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, str(ROOT / "scripts" / "audit.py")]
     done = subprocess.run(command, env=installed.environment() | offline, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout[:15]) == (0, "audit: skipped:"), done.stderr

@@ -233,8 +233,13 @@ class Stack:
             stderr=asyncio.subprocess.PIPE,
             env=installed.environment(),
         )
-        async with asyncio.timeout(timeout):
-            stdout, stderr = await process.communicate()
+        try:
+            async with asyncio.timeout(timeout):
+                stdout, stderr = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return process.returncode or 0, stdout.decode(), stderr.decode()
 
     async def retained(self, topic: str) -> Any:
