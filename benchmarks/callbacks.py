@@ -16,8 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from lives import GATEWAY_CORE, OTHER_CORES, Bench, Failure, free_port, listens, run, wait_for
+from lives import GATEWAY_CORE, OTHER_CORES, Bench, Failure, listens, run, wait_for
 
+from gateway.demo.ports import free_port
 from gateway.journal.base import Settlement
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, Message, Submitted

@@ -29,6 +29,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.demo.ports import free_port
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -326,14 +328,6 @@ def profiler(report: Path | None) -> list[str]:
     if py_spy := shutil.which("py-spy"):
         return [py_spy, "record", "--output", str(report), "--threads", "--", sys.executable]
     return [sys.executable, "-m", "pyinstrument", "--renderer", "text", "--outfile", str(report)]
-
-
-def free_port() -> int:
-    """Find a port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:

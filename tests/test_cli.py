@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.demo.ports import free_port
 from gateway.events import rfc3339
 from gateway.schema import schemas
 from tests.support.stack import Stack
@@ -26,16 +27,10 @@ from tests.support.stack import Stack
 def config_file(tmp_path: Path) -> Path:
     path = tmp_path / "gateway.toml"
     path.write_text(
-        f'[gateway]\nstate_dir = "{tmp_path / "state"}"\n[broker]\nurl = "mqtt://127.0.0.1:{closed_port()}"\n'
-        f'[carriers.smpp]\nkind = "smpp"\nsystem_id = "user"\npassword = "hunter22"\n[admin]\nlisten = "127.0.0.1:{closed_port()}"\n'
+        f'[gateway]\nstate_dir = "{tmp_path / "state"}"\n[broker]\nurl = "mqtt://127.0.0.1:{free_port()}"\n'
+        f'[carriers.smpp]\nkind = "smpp"\nsystem_id = "user"\npassword = "hunter22"\n[admin]\nlisten = "127.0.0.1:{free_port()}"\n'
     )
     return path
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run(*arguments: str | Path) -> Result:
@@ -216,7 +211,7 @@ def test_a_source_that_no_topic_can_name_is_bad_usage(config_file: Path) -> None
 
 
 def test_a_broker_that_is_named_needs_no_configuration(tmp_path: Path) -> None:
-    url = f"mqtt://127.0.0.1:{closed_port()}"
+    url = f"mqtt://127.0.0.1:{free_port()}"
     result = run("send", "--broker", url, "--to", "11987654321", "--text", "Ola", "--config", tmp_path / "none.toml")
     assert result.exit_code == 1
     assert url in one_line_of_error(result)
@@ -226,7 +221,7 @@ def test_a_broker_that_is_named_needs_no_configuration(tmp_path: Path) -> None:
 
 
 def test_a_text_may_come_by_stdin() -> None:
-    arguments = ["send", "--broker", f"mqtt://127.0.0.1:{closed_port()}", "--to", "11987654321", "--text", "-"]
+    arguments = ["send", "--broker", f"mqtt://127.0.0.1:{free_port()}", "--to", "11987654321", "--text", "-"]
     assert "text: " in one_line_of_error(CliRunner().invoke(main, arguments, input="\n"))
     assert "text: " not in one_line_of_error(CliRunner().invoke(main, arguments, input="Ola\n"))
 

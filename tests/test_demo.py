@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import pytest
 
 from gateway.demo.fallback import ACTS, IN_DOUBT
 from gateway.demo.outcomes import CASES
+from gateway.demo.ports import free_port
 from gateway.schema import schemas
 from tests.support.mosquitto import Mosquitto
 
@@ -132,10 +132,7 @@ def test_without_its_broker_the_demo_says_what_to_install(tmp_path: Path) -> Non
 
 
 def test_a_broker_that_is_not_there_ends_the_demo_at_once(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    result = demo(tmp_path / "tmp", "--broker", f"mqtt://127.0.0.1:{port}")
+    result = demo(tmp_path / "tmp", "--broker", f"mqtt://127.0.0.1:{free_port()}")
     assert result.returncode == 1
     assert "no connection to the broker" in one_line(result)
     (kept,) = (tmp_path / "tmp").iterdir()

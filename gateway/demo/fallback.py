@@ -17,7 +17,8 @@ from rich.text import Text
 
 from gateway.carriers.base import Carrier, CarrierState
 from gateway.demo.outcomes import PASSWORD, SYSTEM_ID, smpp
-from gateway.demo.parts import Client, Show, Story, broker, free_port, gateway, settings
+from gateway.demo.parts import Client, Show, Story, broker, gateway, settings
+from gateway.demo.ports import free_port
 from gateway.sandbox.settings import SmscSettings
 from gateway.sandbox.smsc import Smsc
 from gateway.sandbox.web import WebProvider, WebSettings
@@ -75,14 +76,16 @@ class Provider:
     """The provider of the demo, part by part."""
 
     def __init__(self, callback_url: str) -> None:
-        self._smsc = Smsc(SmscSettings(system_id=SYSTEM_ID, password=PASSWORD, receipt_delay=0.4))
+        self.smpp_port = free_port()  # it is cut off, and comes back there
+        self._smsc = self._new_smsc()
         self.web = WebProvider(WebSettings(user=USER, callback_url=callback_url, sending_delay=0.4, step_delay=0.4))
-        self.smpp_port = 0
+
+    def _new_smsc(self) -> Smsc:
+        return Smsc(SmscSettings(port=self.smpp_port, system_id=SYSTEM_ID, password=PASSWORD, receipt_delay=0.4))
 
     async def start(self) -> None:
         """Start everything."""
         await self._smsc.start()
-        self.smpp_port = self._smsc.port
         await self.web.start()
 
     async def stop(self) -> None:
@@ -98,7 +101,7 @@ class Provider:
             case "cut http":
                 await self.web.cut("http")
             case "bring back smpp":
-                self._smsc = Smsc(SmscSettings(port=self.smpp_port, system_id=SYSTEM_ID, password=PASSWORD, receipt_delay=0.4))
+                self._smsc = self._new_smsc()
                 await self._smsc.start()
             case "nothing":
                 pass

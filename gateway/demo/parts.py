@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 from gateway import app, config
 from gateway.broker import topics
 from gateway.config import Config
+from gateway.demo.ports import free_port
 from gateway.mqtt.codec import Connect
 from gateway.mqtt.session import ClientSession, Event, Received
 from gateway.mqtt.stream import MqttStream, open_stream
@@ -260,9 +260,3 @@ class Show:
     def sum_up(self, counted: dict[str, Any], text: str) -> None:
         """Print the last line."""
         print(json.dumps({"summary": counted}) if self._as_json else text)  # noqa: T201 - it is what was asked for
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from gateway.demo.ports import free_port
 from tests.support.waiting import until
 
 
@@ -56,7 +57,7 @@ class RawServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.open: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port = free_port()
         self._server: asyncio.Server | None = None
 
     @property
@@ -65,9 +66,8 @@ class RawServer:
         return f"http://127.0.0.1:{self.port}/sms"
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
-        """Listen, on the old port where there was one."""
+        """Listen, on the same port each time."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls, limit=1 << 20)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Close everything."""

@@ -15,6 +15,7 @@ from gateway.carriers.base import Arrival, CarrierState, Prepared
 from gateway.carriers.smpp import SmppCarrier
 from gateway.carriers.smpp_link import ReconnectReason
 from gateway.config import Smpp
+from gateway.demo.ports import free_port
 from gateway.message import Answer, CancelAnswer, Message, Outcome
 from gateway.smpp.pdu import Bind, CancelSm, DeliverSm, Pdu, SubmitSm
 from gateway.smpp.session import RequestReceived, ResponseReceived, SessionClosed, SessionEvent, SessionSettings
@@ -45,7 +46,7 @@ class Smsc:
     """Accepts binds and answers each submit_sm, unless the test says otherwise by `on_bind`, `on_submit` and `on_cancel`."""
 
     def __init__(self) -> None:
-        self.port = 0
+        self.port = free_port()
         self.settings = SessionSettings(response_timeout=DEADLINE, bind_timeout=DEADLINE)
         self.streams: list[SmppStream] = []
         self.closed: list[str] = []
@@ -63,7 +64,6 @@ class Smsc:
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
         self._server = await serve("127.0.0.1", self.port, session_settings=self.settings, on_session=self._on_session, ssl=tls)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 
 from gateway.carriers.http_client import BODY_LIMIT, Exchange, Fetched, NeverWritten, Unanswered, fetch, open_session, post
+from gateway.demo.ports import free_port
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.test_smpp_tls import certificate
-from tests.support.waiting import free_port
 
 SECRET = "126b114c"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from gateway.demo.ports import free_port
 from gateway.message import Deferred, Receipt, Rejected, Reply, Submitted
 from gateway.smpp.constants import CommandStatus
 from tests.carriers.smsc import DEADLINE, Rig, message, messages, settings
 from tests.support import npm
-from tests.support.waiting import free_port
 
 smpp34: Any = pytest.importorskip("smpp34")
 

@@ -43,7 +43,6 @@ def context(folder: Path, name: str) -> ssl.SSLContext:
 
 async def serve_tls(smsc: Smsc, context: ssl.SSLContext) -> None:
     await smsc.stop()
-    smsc.port = 0
     await smsc.start(context)
 
 

@@ -17,6 +17,7 @@ from gateway.carriers.http_client import Fetched, NeverWritten, open_session
 from gateway.carriers.suspension import SILENCES, STREAK
 from gateway.carriers.webservice import Fault, SoapClient, SoapWire, Unread
 from gateway.config import Webservice
+from gateway.demo.ports import free_port
 from gateway.message import (
     CancelAnswer,
     CancelFailed,
@@ -35,7 +36,7 @@ from gateway.provider.webservice import AskStatuses, ReadInbox, SendUnique
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
-from tests.support.waiting import free_port, until
+from tests.support.waiting import until
 
 MD5 = "8eb339e2545a9e01d60e542d6798a4b5"
 NAMESPACE = "http://tempuri.org/"

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from gateway.demo.ports import free_port
 from tests.e2e.conftest import MakeStack
 from tests.e2e.test_full_disk import _fill, _until_it_cannot_commit, disk
 from tests.support.stack import Stack
-from tests.support.waiting import free_port, until, write_locked
+from tests.support.waiting import until, write_locked
 
 __all__ = ["disk"]  # a fixture
 

@@ -5,9 +5,9 @@ import re
 import sqlite3
 from contextlib import suppress
 
+from gateway.demo.ports import free_port
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Process, Stack
-from tests.support.waiting import free_port
 
 CONNACK = b"\x20\x03\x00\x00\x00"
 TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT 0x8E. MQTT 5 s3.14.2.1

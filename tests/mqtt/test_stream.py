@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.broker.base import Outbound, SessionTakenOverError
+from gateway.demo.ports import free_port
 from gateway.mqtt.codec import encode_publish
-from tests.support.waiting import free_port
 
 DEADLINE = 10.0
 CONNACK = bytes.fromhex("2003000000")

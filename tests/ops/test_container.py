@@ -21,10 +21,11 @@ import pytest
 import yaml
 
 from gateway import app, config
+from gateway.demo.ports import free_port
 from tests.support import installed
 from tests.support.commands import find
 from tests.support.stack import Process, http_get
-from tests.support.waiting import free_port, until
+from tests.support.waiting import until
 
 ROOT = installed.ROOT
 DEADLINE = 30.0

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from gateway.demo.ports import free_port
 from tests.support.stack import SMPP_PASSWORD, Stack
 from tests.support.traffic import MARK
-from tests.support.waiting import free_port, until
+from tests.support.waiting import until
 
 DEADLINE = 30.0
 MAGIC = [f"{code:04}" for code in range(10)] + [

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from gateway import app
+from gateway.demo.ports import free_port
 from tests.support.stack import SMPP_PASSWORD, Process, Stack
 from tests.support.units import COMMAND, FOLDER, Unit
-from tests.support.waiting import free_port, until
+from tests.support.waiting import until
 
 NAMES = sorted(path.name for path in FOLDER.glob("*.service"))
 GATEWAYS = ["mensageiro.service", "mensageiro@.service"]

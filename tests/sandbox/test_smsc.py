@@ -1,12 +1,12 @@
 """The SMSC over real sockets: each magic number a sentence, then binds, receipts, queries, limits and the ledger."""
 
 import asyncio
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.demo.ports import free_port
 from gateway.sandbox import ledger
 from gateway.sandbox.smsc import SmscSettings, run
 from gateway.smpp import (
@@ -484,8 +484,7 @@ async def test_a_port_in_use_is_an_error(start_smsc: Any, smsc: Any) -> None:
 
 
 async def test_run_serves_until_it_is_cancelled(unbound_esme: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     task = asyncio.create_task(run(SmscSettings(port=port)))
     esme = unbound_esme
     for _ in range(100):  # turns of the loop until it listens

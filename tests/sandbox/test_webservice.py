@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import pytest
 
+from gateway.demo.ports import free_port
 from gateway.sandbox.answers import SOAP_TEXTS, stamp
 from gateway.sandbox.callbacks import LostError
 from gateway.sandbox.wsdl import SOAP_11, SOAP_12
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
 from tests.support import npm
-from tests.support.waiting import free_port
 
 NAMESPACE = "http://tempuri.org/"
 TOMORROW = stamp(time.time() + 86400)

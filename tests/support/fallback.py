@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.stack import START_TIMEOUT, Process, Stack, _listens
-from tests.support.waiting import free_port, until
+from gateway.demo.ports import free_port
+from tests.support.stack import START_TIMEOUT, Process, Stack
+from tests.support.waiting import listens, until
 
 USER = "126b114c"
 TOKEN = "um-segredo-de-callback"
@@ -48,7 +49,7 @@ class Fallback:
         """Start them, and wait for their ports."""
         for way in ways or self.processes:
             await self.processes[way].start()
-            await until(lambda port=self.port_of[way]: _listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc] # mypy #15459
+            await until(lambda port=self.port_of[way]: listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc] # mypy #15459
 
     async def close(self) -> None:
         """Kill what runs."""

@@ -5,7 +5,6 @@ soon as it takes connections. Nothing survives a kill unless `persistence` is on
 """
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.waiting import free_port
+from gateway.demo.ports import free_port
+from tests.support.waiting import listens
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
@@ -87,14 +87,10 @@ class Mosquitto:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(["mosquitto", "-c", str(self._config)], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
-        while not self._listens():
+        while not listens(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"mosquitto did not start: {self.log_path.read_text()}")
             time.sleep(POLL)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         """Stop it by SIGTERM, so that it writes what it keeps."""

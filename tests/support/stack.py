@@ -6,7 +6,6 @@ Sandbox and gateway run from the built wheel.
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -18,11 +17,12 @@ from aiomqtt import ProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from gateway.demo.ports import free_port
 from tests.support import installed
 from tests.support.accounting import Audit, Event, audit, read_ledger, word
 from tests.support.mosquitto import Mosquitto
 from tests.support.traffic import Traffic
-from tests.support.waiting import POLL, free_port, until
+from tests.support.waiting import POLL, listens, until
 
 START_TIMEOUT = 20.0
 SMPP_PASSWORD = "s3nha-ab"  # eight characters, the most that SMPP 3.4 admits
@@ -184,7 +184,7 @@ class Stack:
     async def start_sandbox(self) -> None:
         """Start the sandbox and wait for its port."""
         await self.sandbox.start()
-        await until(lambda: _listens(self.smpp_port), START_TIMEOUT, "the sandbox listens")
+        await until(lambda: listens(self.smpp_port), START_TIMEOUT, "the sandbox listens")
 
     async def start_gateway(self) -> None:
         """Start the gateway; it may not be ready yet."""
@@ -366,11 +366,6 @@ async def http_get(port: int, path: str) -> tuple[int, str]:
         writer.close()
     head, _, body = answer.partition("\r\n\r\n")
     return int(head.split()[1]), body
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _toml(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What tests wait for, and where they listen."""
+"""What tests wait for, and who listens."""
 
 import asyncio
 import socket
@@ -11,11 +11,10 @@ POLL = 0.02
 AT_ONCE = 0.001  # for what this process does itself, in a thread
 
 
-def free_port() -> int:
-    """Find a loopback port that nobody listens on."""
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a loopback port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def until(condition: Callable[[], bool], timeout: float, what: str, poll: float = POLL) -> None:
