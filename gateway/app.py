@@ -252,7 +252,7 @@ def run(config: Config, path: Path) -> int:
 
 async def _run(config: Config, path: Path) -> int:
     stop, code = asyncio.Event(), 0
-    on_signals(stop.set)
+    systemd.on_stop(stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, Reload(path, config))
     try:
         await serve(config, stop)
@@ -260,13 +260,6 @@ async def _run(config: Config, path: Path) -> int:
         log.critical("stopped for good", reason=str(_leaf(group)))
         code = 1
     return code
-
-
-def on_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and SIGINT. Needs a running loop, on the main thread."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

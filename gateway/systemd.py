@@ -1,11 +1,12 @@
-"""What systemd is told of us: ready, reloading, stopping, alive. sd_notify(3), sd_watchdog_enabled(3)
+"""What systemd tells us, to stop, and what it is told of us: ready, reloading, stopping, alive. sd_notify(3), sd_watchdog_enabled(3)
 
-Nothing happens where it did not start us: all of it hangs on the environment that it gives.
+Nothing is told where it did not start us: all of it hangs on the environment that it gives.
 """
 
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -32,6 +33,13 @@ class Pulse:
     def age(self) -> float:
         """Return how long ago that was, in seconds."""
         return self._monotonic() - self._last
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM, and on a terminal's SIGINT. Needs a running loop, on the main thread."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def notify(state: str) -> None:

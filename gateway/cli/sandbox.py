@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from gateway import app, config
+from gateway import config, systemd
 from gateway.cli.shared import PathType, one_line
 from gateway.sandbox.settings import MultForm, SmscSettings, WebSettings
 from gateway.sandbox.smsc import Smsc
-from gateway.sandbox.web import WebProvider
 
 Port = click.IntRange(0, 65535)
 
@@ -95,15 +94,22 @@ def _web_settings(given: dict[str, Any]) -> WebSettings:
 
 async def _serve(smsc_settings: SmscSettings, web_settings: WebSettings) -> None:
     stop = asyncio.Event()
-    app.on_signals(stop.set)  # before anybody can know that we listen
+    systemd.on_stop(stop.set)  # before anybody can know that we listen
     async with AsyncExitStack() as stack:
         smsc = Smsc(smsc_settings)
         await smsc.start()
         stack.push_async_callback(smsc.stop)
         click.echo(f"sandbox SMSC on {smsc_settings.host}:{smsc.port}")
-        web = WebProvider(web_settings)
-        stack.push_async_callback(web.stop)
-        await web.start()
-        for line in web.told:
-            click.echo(f"sandbox {line}")
+        if web_settings.http_port is not None or web_settings.webservice_port is not None:
+            await _serve_web(web_settings, stack)
         await stop.wait()
+
+
+async def _serve_web(settings: WebSettings, stack: AsyncExitStack) -> None:
+    from gateway.sandbox.web import WebProvider  # half a second of imports, most of it aiohttp
+
+    web = WebProvider(settings)
+    stack.push_async_callback(web.stop)
+    await web.start()
+    for line in web.told:
+        click.echo(f"sandbox {line}")
