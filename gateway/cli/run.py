@@ -1,4 +1,4 @@
-"""`mensageiro run`: the daemon. A module of its own, since it loads all of it."""
+"""`mensageiro run`: the daemon."""
 
 import sqlite3
 import sys
@@ -6,17 +6,20 @@ from pathlib import Path
 
 import click
 
-from gateway import app, config, logs
+from gateway import config, logs
 from gateway.cli.shared import config_option, one_line
-from gateway.journal.base import JournalVersionError
 
 
 @click.command()
 @config_option
 def run(path: Path) -> None:
     """Run the gateway until SIGTERM or SIGINT. SIGHUP reads the configuration again."""
-    with one_line(sqlite3.Error, refusals=(app.StartError, JournalVersionError)):
+    with one_line():
         settings = config.load(path)
         config.check(settings)
         logs.configure(settings.log.level, settings.log.format)
+    from gateway import app  # most of the time that a start takes: a wrong key is told before
+    from gateway.journal.base import JournalVersionError
+
+    with one_line(sqlite3.Error, refusals=(app.StartError, JournalVersionError)):
         sys.exit(app.run(settings, path))
