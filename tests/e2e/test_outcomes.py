@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.carriers.smpp_status import Effect, meaning_of
+from gateway.publish import RETRY_REFUSED
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack
 from tests.support.traffic import ORDINARY, Payload
@@ -83,6 +84,13 @@ async def test_two_thousand_mixed_messages_each_end_in_exactly_the_events_that_t
     assert replies == 20 + 20
     assert [code for id in expected if run.traffic.magic_of[id] == "1011" for code in [run.told(id)[0]["code"]]] == [11] * 8
     await _told_of_broken(run, 20)
+
+
+async def test_a_wait_for_receipts_that_ends_is_told_at_once_though_nothing_else_happens(stack: MakeStack) -> None:
+    run = await stack({"gateway": {"receipt_deadline": 1.0}})
+    (id,) = await run.send(run.traffic.message("2004"))
+    await run.accounted(timeout=0.7 * RETRY_REFUSED)  # when the outbox is looked through all the same
+    assert run.story(id) == STORIES["2004"]
 
 
 async def _publish_broken(run: Stack, number: int) -> None:
