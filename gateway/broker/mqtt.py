@@ -244,7 +244,7 @@ class MqttBroker:
         session keeps it for our next connection. UNSUBSCRIBE would lose what comes meanwhile. What came before is still handed over.
         A connection that comes up later announces it itself.
         """
-        self._state = "draining"
+        self._change_state("draining")
         if not self._connected:
             return
         with contextlib.suppress(TimeoutError):
@@ -258,7 +258,7 @@ class MqttBroker:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        self._state = "down"
+        self._change_state("down")
         self._stopping.set()
         reason = ReasonCode.DISCONNECT_WITH_WILL
         with contextlib.suppress(TimeoutError):
@@ -266,6 +266,12 @@ class MqttBroker:
                 if self._connected and await self._announce_surely() < REFUSED_FROM:
                     reason = ReasonCode.SUCCESS
         await self._part(reason, deadline)
+
+    def _change_state(self, state: str) -> None:
+        """Draining or down: either takes no more."""
+        self._state = state
+        if self._stream is not None:
+            self._stream.stop_taking()
 
     def _suspect_a_rival(self, closed: Closed, lived: float) -> None:
         """Say what a broker may mean that takes a session over without the DISCONNECT 0x8E that it owes us, as mosquitto 2.0.11 does."""
@@ -306,6 +312,8 @@ class MqttBroker:
             unacknowledged_limit=settings.hard_cap,
             first_delivery=self._next_delivery,
         )
+        if self._state != "up":
+            session.stop_taking()
         self._stream = stream = MqttStream(session, self._on_events)
         try:
             await open_stream(stream, settings.host, settings.port, tls=settings.tls, timeout=settings.connect_timeout)
@@ -347,8 +355,7 @@ class MqttBroker:
                     self._settle(event.token, event.reason, results)
                 case _:
                     self._on_change(event, results)
-        if self._state == "up":
-            self._inbound.put(received)
+        self._inbound.put(received)
         self._results.put(results)
         if self.credit > 0:
             self._more_credit.set()

@@ -6,7 +6,8 @@ that nothing of an old one can be taken for something of a new one.
 
 Inbound: every PUBLISH gets a delivery number that is never used again, in this connection or a later one. `acknowledge` takes those numbers
 in any order; the PUBACKs leave in order of arrival [MQTT-4.6.0-2]. The broker may exceed our Receive Maximum (mosquitto does when it drains
-a queue): that is tolerated, but from `unacknowledged_limit` on `listening` is false and the shell stops reading.
+a queue): that is tolerated, but from `unacknowledged_limit` on `listening` is false and the shell stops reading. After `stop_taking` a
+PUBLISH is dropped as it comes, unacknowledged, so that reading may go on for the PUBACKs of our own.
 
 Outbound: `publish` needs `quota`, the broker's Receive Maximum less what is in flight. Each token comes back exactly once, in `Published`
 or in `Closed.unanswered`. We never resend with DUP on the next connection [MQTT-4.4.0-1]: the outbox does, as a new PUBLISH. The
@@ -129,6 +130,7 @@ class ClientSession:
         self._keep_alive = KeepAlive(connect.keep_alive, 0.0, 0.0)
         self._unacknowledged: deque[int] = deque()  # packet identifiers in order of arrival, 0 for QoS 0
         self._oldest_delivery = first_delivery  # number of the deque's head
+        self._taking = True
         self._settled: set[int] = set()  # acknowledged, but an older one is not yet
         self._in_flight: dict[int, object] = {}  # packet identifier -> token
         self._last_packet_id = 0
@@ -155,8 +157,8 @@ class ClientSession:
 
     @property
     def listening(self) -> bool:
-        """Whether the shell should read on: false from `unacknowledged_limit` deliveries on."""
-        return len(self._unacknowledged) < self._limit
+        """Whether the shell should read on: false from `unacknowledged_limit` deliveries on, while they are taken."""
+        return len(self._unacknowledged) < self._limit or not self._taking
 
     @property
     def next_delivery(self) -> int:
@@ -212,6 +214,10 @@ class ClientSession:
         while packet_id in self._in_flight:  # at most quota steps, and quota is at least 1
             packet_id = packet_id % MAX_PACKET_ID + 1
         return packet_id
+
+    def stop_taking(self) -> None:
+        """Drop every PUBLISH from now on: the broker keeps what is not acknowledged for the next connection."""
+        self._taking = False
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
         """Settle deliveries, in any order, and queue the PUBACKs whose turn it is; those of an earlier connection do nothing."""
@@ -338,8 +344,9 @@ class ClientSession:
             raise ProtocolError("a PUBLISH at QoS 2, and we subscribed at QoS 1")
         if not publish.topic:
             raise ProtocolError("a PUBLISH without a topic name")
-        self._events.append(Received(publish, self.next_delivery))
-        self._unacknowledged.append(publish.packet_id)
+        if self._taking:
+            self._events.append(Received(publish, self.next_delivery))
+            self._unacknowledged.append(publish.packet_id)
 
     def _on_puback(self, flags: int, body: bytes) -> None:
         _no_flags(flags)

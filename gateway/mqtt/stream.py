@@ -78,6 +78,11 @@ class MqttStream(asyncio.Protocol):
         self._session.acknowledge(deliveries)
         self.flush_soon()
 
+    def stop_taking(self) -> None:
+        """Drop every PUBLISH from now on, and read on whatever is unacknowledged."""
+        self._session.stop_taking()
+        self.flush_soon()
+
     def disconnect(self, reason: int) -> None:
         """Send DISCONNECT and close."""
         self._deliver(self._session.disconnect(reason))

@@ -161,6 +161,19 @@ def test_more_than_the_receive_maximum_is_taken_and_listening_ends_at_the_limit(
     assert listening == [True, False, True]
 
 
+def test_what_comes_after_the_end_of_taking_is_dropped_unacknowledged_and_keeps_nobody_from_listening() -> None:
+    session = subscribed(limit=2)
+    session.receive(publish(1) + publish(2), 0.0)
+    listening = [session.listening]
+    session.stop_taking()
+    assert [*listening, session.listening] == [False, True]
+    session.publish(41, "t", b"")
+    session.data_to_send(0.0)
+    assert session.receive(publish(3) + publish(4) + bytes.fromhex("40020002"), 0.0) == [Published(41, 0)]
+    session.acknowledge([0, 1, 2, 3])
+    assert packet_ids(session) == [(4, 1), (4, 2)]
+
+
 def test_a_publish_comes_back_with_its_puback_s_reason() -> None:
     session = subscribed()
     session.publish(41, "t", b"")

@@ -175,6 +175,27 @@ async def test_reading_pauses_at_the_hard_cap_and_goes_on_as_acknowledgements_le
     assert held == total
 
 
+async def test_a_flood_while_draining_does_not_hide_the_answers_to_what_we_publish(start: Start) -> None:
+    draining = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept_client(reader, writer)
+        await draining.wait()
+        for _ in range(2):  # ours, and the announcement
+            await read_packet(reader)
+        writer.write(
+            b"".join(encode_publish("in/x", b"x" * 1000, packet_id=number) for number in range(1, 2001))
+        )  # more than one read brings
+        writer.write(bytes.fromhex("40020003") + bytes.fromhex("40020004"))
+        await reader.read()
+
+    async with peer(flood) as port, start(port, hard_cap=100) as gateway:
+        gateway.broker.publish([Outbound(1, "out/x", b"")])
+        draining.set()
+        await gateway.broker.stop_taking(DEADLINE)
+        assert [result.token for result in await gateway.results(1)] == [1]
+
+
 async def _write_all(writer: asyncio.StreamWriter, chunks: list[bytes]) -> None:
     for chunk in chunks:
         writer.write(chunk)
