@@ -1,8 +1,8 @@
 """Apply a receipt to the message that it was found to be of.
 
 A final state is sticky, but "unknown" yields and "delivered, unconfirmed" becomes confirmed. A message of several parts ends when every
-part has a final code; its own is then the first that is not "delivered", and that is what its final event says. A part that was sent twice
-counts as delivered when one of its copies was.
+part has a final code; its own is then the first that is not "delivered", and that is what its final event says, beside what became of the
+part itself. A part that was sent twice counts as delivered when one of its copies was.
 """
 
 from gateway.journal.base import Match, Report
@@ -43,6 +43,7 @@ def apply(tx: Transaction, record: Record, part: Part, receipt: Receipt, match: 
         part=part.number,
         parts=part.parts,
         part_final=receipt.final,
+        part_state=None if code == receipt.code else name,
         error_code=receipt.error_code,
         submitted_at=None if receipt.submitted_at is None else instant(receipt.submitted_at),
         done_at=None if receipt.done_at is None else instant(receipt.done_at),

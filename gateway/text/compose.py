@@ -87,8 +87,16 @@ def compose(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN
     """Encode a text and cut it into parts. Raises NotEncodableError, EncodingUnavailableError, TextTooLongError (above MOST_PARTS)."""
     if not style.transliterate and style.apostrophe == "keep":
         return _compose(text, wanted, style)
-    text, replaced = _replace(text, wanted, style)
-    return _compose(text, wanted, style)._replace(replaced=replaced)
+    went, replaced = _replace(text, wanted, style)
+    composed = _compose(went, wanted, style)._replace(replaced=replaced)
+    if wanted == "auto" and style.transliterate and composed.segments > 1:
+        untouched = compose(text, wanted, style._replace(transliterate=False))
+        return min(composed, untouched, key=_segments)
+    return composed
+
+
+def _segments(composed: Composed) -> int:
+    return composed.segments
 
 
 def _compose(text: str, wanted: WantedEncoding, style: TextStyle) -> Composed:
