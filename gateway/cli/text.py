@@ -88,7 +88,10 @@ def _show(composed: Composed) -> None:
     ]
     if composed.elements:
         summary.append(("header elements", composed.elements.hex(" ")))
-    summary += [("replaced", f"{_visible(character)} -> {'a space' if instead == ' ' else _visible(instead)}") for character, instead in composed.replaced.items()]
+    summary += [
+        ("replaced", f"{_visible(character)} -> {'a space' if instead == ' ' else _visible(instead)}")
+        for character, instead in composed.replaced.items()
+    ]
     printing.table(("", ""), summary)
     click.echo()
     rows = [(number, part.units, _visible(part.text)) for number, part in enumerate(composed.parts, 1)]

@@ -18,6 +18,8 @@ travels:
 - latin1 where the style says `latin1`, or where it is the SMSC's default alphabet;
 - ucs2 for whatever is left.
 
+Where transliteration is asked for, `auto` takes what stands in gsm7 instead, unless the text as it is makes fewer parts.
+
 A wanted encoding is that one or an error that names the characters, with two easings: a wanted `gsm7-pt` goes as plain gsm7 where that
 holds the text in as few parts, since every phone reads it; and `latin1` need not be allowed by the style to be asked for.
 

@@ -112,6 +112,12 @@ def test_parts_that_would_not_fit_each_other_are_told_apart() -> None:
     ]  # fmt: skip
     cuts = [SubmitBuilder(settings(1, **each)).prepare(message(text=text)) for each in changes]
     assert len({prepared.cut for prepared in cuts if isinstance(prepared, Prepared)}) == len(changes)
+    alike = "a" * 66 + "🦜" * 20  # cut before the parrots whatever the header's width
+    narrow, wide = (SubmitBuilder(settings(1, long_messages=way)).prepare(message(text=alike)) for way in ("udh", "udh16"))
+    assert isinstance(narrow, Prepared)
+    assert isinstance(wide, Prepared)
+    assert [part.octets for part in narrow.parts] == [part.octets for part in wide.parts]  # type: ignore[attr-defined] # a Part
+    assert narrow.cut != wide.cut
 
 
 def test_the_parts_of_a_message_are_the_same_each_time_it_is_prepared() -> None:
