@@ -262,7 +262,7 @@ def _surrogates(text: str) -> tuple[str, ...]:
 
 def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
     """Replace what the style says, and tell what was replaced."""
-    replaced = _transliterated(text, wanted, style) if style.transliterate else {}
+    replaced = stand_ins(text, wanted, style) if style.transliterate else {}
     if style.apostrophe == "space":
         replaced = {character: instead.replace("'", " ") for character, instead in replaced.items()} | ({"'": " "} if "'" in text else {})
     for character, instead in replaced.items():  # none of them stands in for another
@@ -270,7 +270,7 @@ def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, 
     return text, replaced
 
 
-def _transliterated(text: str, wanted: WantedEncoding, style: TextStyle) -> dict[str, str]:
+def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN) -> dict[str, str]:
     """Say what to replace so that the wanted encoding, or gsm7 with `auto`, holds the text; with `auto` all that it takes or nothing."""
     if _as_wanted(text, "gsm7" if wanted == "auto" else wanted, style) is not None:
         return {}
