@@ -75,7 +75,7 @@ def _advance_code(tx: Transaction, record: Record, part: Part, receipt: Receipt)
     tx.flush()
     if receipt.code is not None:
         part.code, part.confirmed = receipt.code, int(receipt.confirmed)
-    part.final = part.final or receipt.final
+    part.final = receipt.final  # of a part that is final only what is final is news
     tx.run("UPDATE part SET code = ?, confirmed = ?, final = ? WHERE row = ?", (part.code, part.confirmed, part.final, part.row))
     codes: dict[int, int] = {}
     for each in parts_of(tx, record):

@@ -158,6 +158,21 @@ async def test_all_parts_of_a_message_go_over_one_session(smsc: Smsc, start: Sta
     assert [len(each) for each in streams] == [1, 1]
 
 
+async def test_the_session_of_a_message_that_was_sent_or_refused_is_forgotten(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    for row in (1, 2):
+        rig.submit(long_message(row, 1))
+        await rig.answers(1)
+        assert rig.carrier._homes.of(row) is not None
+    rig.submit(long_message(1, 4))
+    await rig.answers(1)
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RINVDSTADR)
+    rig.submit(long_message(2, 2))
+    await rig.answers(1)
+    assert [rig.carrier._homes.of(row) for row in (1, 2)] == [None, None]
+
+
 async def test_a_part_waits_for_room_in_its_session(smsc: Smsc, start: Start) -> None:
     rig = start(binds=2, window=1)
     await rig.ready(2)
