@@ -73,6 +73,7 @@ class ReceiptEvent(Event, tag="receipt", kw_only=True):
     part: int = 1
     parts: int = 1
     part_final: bool = False
+    part_state: ReceiptState | None = None
     error_code: str | None = None
     submitted_at: str | None = None
     done_at: str | None = None

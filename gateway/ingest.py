@@ -6,6 +6,7 @@ once it is committed. Never waits for a carrier: the broker's acknowledgement de
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ class Reader:
             source=source,
             id=submit.id,
             to=_number(submit.to),
-            text=submit.text,
+            text=unicodedata.normalize("NFC", submit.text),  # a letter and its accent typed apart would cost UCS2
             digest=_digest(_encoder.encode(submit)),
             received_at=now,
             expires_at=expires_at,

@@ -56,6 +56,7 @@ MEANINGS: Mapping[str, str] = {  # of fields whose type has no description of it
     "confirmed": "false: the operator gives no confirmation by the handset",
     "part": "that this receipt is about",
     "part_final": "nothing follows for this part",
+    "part_state": "what became of this part, where code and state are the message's, and others",
     "error_code": "of the network, as received",
     "submitted_at": "by the provider's clock",
     "done_at": "by the provider's clock",

@@ -96,6 +96,11 @@ def rfc3339(seconds: float) -> str:
 # --- What is taken ----------------------------------------------------------------------------------------------------------------
 
 
+def test_accents_that_a_producer_wrote_apart_from_their_letters_are_put_on_them() -> None:
+    assert taken(text="Ole\u0301 a\u0300 vista", encoding="gsm7").text == "Olé à vista"
+    assert taken(text="nao e so", encoding="gsm7").text == "nao e so"
+
+
 def test_every_field_of_a_payload_reaches_the_message() -> None:
     sender: dict[str, Any] = {"from": "EMPRESA"}
     message = taken(

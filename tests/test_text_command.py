@@ -77,12 +77,18 @@ def test_people_see_encoding_units_parts_and_replacements() -> None:
     assert "replaced ã -> a" in lines
     assert lines[-2] == "1 153 " + ("nao e so acao " * 12)[:153].strip()
     assert lines[-1].startswith("2 15 ")
+    assert "replaced ' -> a space" in " ".join(run("d'agua", "--apostrophe", "space").stdout.split())
 
 
 def test_people_see_the_header_of_the_portuguese_tables_and_no_raw_control_characters() -> None:
     result = run("não\nfim", "--national-language")
     assert "24 01 03" in result.stdout
     assert "não<U+000A>fim" in result.stdout
+
+
+def test_accents_written_apart_from_their_letters_are_put_on_them_as_they_are_when_sent() -> None:
+    found = data("Ole\u0301 a\u0300 vista")
+    assert (found["encoding"], found["parts"][0]["text"]) == ("gsm7", "Olé à vista")
 
 
 def test_a_dash_reads_standard_input_without_its_last_newline() -> None:

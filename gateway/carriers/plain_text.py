@@ -10,9 +10,8 @@ from typing import NamedTuple
 from gateway.config import Http, Webservice
 from gateway.message import Message, Reason, Rejected
 from gateway.provider import http
-from gateway.text import TextStyle, compose
+from gateway.text import stand_ins
 
-_TRANSLITERATED = TextStyle(transliterate=True)
 SHORT_CODES = frozenset({"short_code", "short_code_flash"})
 
 
@@ -38,7 +37,7 @@ def plain_text(message: Message, settings: Http | Webservice) -> PlainText | Rej
 
 def _transliterated(text: str) -> PlainText:
     """Replace what GSM 03.38 lacks, as the SMPP carrier does: the provider then has no reason for a dearer encoding."""
-    replaced = compose(text, "auto", _TRANSLITERATED).replaced
+    replaced = stand_ins(text)
     return PlainText(text.translate({ord(character): instead for character, instead in replaced.items()}), replaced)
 
 

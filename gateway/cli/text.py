@@ -5,6 +5,7 @@ The settings that matter are those of an SMPP carrier; each has an option, with 
 
 import json
 import sys
+import unicodedata
 from typing import Any, get_args
 
 import click
@@ -47,7 +48,7 @@ def text_command(text: str, wanted: WantedEncoding, as_json: bool, **style: Any)
     if not 1 <= len(text) <= MOST_CHARACTERS:
         fail(f"text: has {len(text)} characters, and may have 1 to {MOST_CHARACTERS}", 1)
     try:
-        composed = compose(text, wanted, TextStyle(**style))
+        composed = compose(unicodedata.normalize("NFC", text), wanted, TextStyle(**style))
     except (NotEncodableError, TextTooLongError) as error:
         fail(f"text: {error}", 1)
     if as_json:
@@ -87,7 +88,10 @@ def _show(composed: Composed) -> None:
     ]
     if composed.elements:
         summary.append(("header elements", composed.elements.hex(" ")))
-    summary += [("replaced", f"{_visible(character)} -> {_visible(instead)}") for character, instead in composed.replaced.items()]
+    summary += [
+        ("replaced", f"{_visible(character)} -> {'a space' if instead == ' ' else _visible(instead)}")
+        for character, instead in composed.replaced.items()
+    ]
     printing.table(("", ""), summary)
     click.echo()
     rows = [(number, part.units, _visible(part.text)) for number, part in enumerate(composed.parts, 1)]

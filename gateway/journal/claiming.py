@@ -110,8 +110,7 @@ def _plan(tx: Transaction, record: Record, carrier: str, now: float) -> None:
     """Take note of how many parts this carrier makes of a message of which nothing has left."""
     parts = record.message.parts_by.get(carrier, 1)
     if parts != record.total:
-        reference = record.progress.concatenation if record.progress else _concatenation(tx, record, now)
-        record.progress = Progress(reference, parts) if parts > 1 else None
+        record.progress = Progress(_concatenation(tx, record, now), parts) if parts > 1 else None
 
 
 def _concatenation(tx: Transaction, record: Record, now: float) -> int:

@@ -55,6 +55,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     concatenation: int  # the reference that joins its parts at the phone
     parts: int  # that its carrier makes of it
     done: int = 0  # parts that the provider took, always the first ones
+    encoding: str = ""  # as a response told it; what a receipt proved tells none
+    replaced: dict[str, str] = {}
 
     @property
     def begun(self) -> bool:

@@ -1,8 +1,8 @@
 """Apply a receipt to the message that it was found to be of.
 
 A final state is sticky, but "unknown" yields and "delivered, unconfirmed" becomes confirmed. A message of several parts ends when every
-part has a final code; its own is then the first that is not "delivered", and that is what its final event says. A part that was sent twice
-counts as delivered when one of its copies was.
+part has a final code; its own is then the first that is not "delivered", and that is what its final event says, beside what became of the
+part itself. A part that was sent twice counts as delivered when one of its copies was.
 """
 
 from gateway.journal.base import Match, Report
@@ -43,6 +43,7 @@ def apply(tx: Transaction, record: Record, part: Part, receipt: Receipt, match: 
         part=part.number,
         parts=part.parts,
         part_final=receipt.final,
+        part_state=None if code == receipt.code else name,
         error_code=receipt.error_code,
         submitted_at=None if receipt.submitted_at is None else instant(receipt.submitted_at),
         done_at=None if receipt.done_at is None else instant(receipt.done_at),
@@ -74,7 +75,7 @@ def _advance_code(tx: Transaction, record: Record, part: Part, receipt: Receipt)
     tx.flush()
     if receipt.code is not None:
         part.code, part.confirmed = receipt.code, int(receipt.confirmed)
-    part.final = part.final or receipt.final
+    part.final = receipt.final  # of a part that is final only what is final is news
     tx.run("UPDATE part SET code = ?, confirmed = ?, final = ? WHERE row = ?", (part.code, part.confirmed, part.final, part.row))
     codes: dict[int, int] = {}
     for each in parts_of(tx, record):

@@ -21,12 +21,12 @@ def accept(tx: Transaction, record: Record, carrier: str, answer: Answer, outcom
     if answer.parts == 1:
         record.progress = None  # by another carrier it would have been several
     else:
-        _advance(record, answer)
+        progress = record.progress = _advanced(record, answer, outcome)
         if record.begun:
             _go_on(tx, record, carrier, now)
             return
         parts = parts_of(tx, record)
-        outcome = Submitted(_ids(parts, answer.parts), outcome.encoding, outcome.under_review, outcome.replaced)
+        outcome = Submitted(_ids(parts, answer.parts), progress.encoding, outcome.under_review, progress.replaced)
     _tell(tx, record, carrier, answer, outcome, now)
     count(report, "messages", carrier, "submitted")
     if tx.memory.parked:
@@ -55,9 +55,10 @@ def part_of(tx: Transaction, row: int, carrier: str, message_id: str, total: int
     return part
 
 
-def _advance(record: Record, answer: Answer) -> None:
+def _advanced(record: Record, answer: Answer, outcome: Submitted) -> Progress:
     progress = record.progress or Progress(record.row & 0xFFFF, answer.parts)  # the settings were changed since it came
-    record.progress = Progress(progress.concatenation, answer.parts, max(progress.done, answer.part))
+    told = outcome if outcome.encoding else progress
+    return Progress(progress.concatenation, answer.parts, max(progress.done, answer.part), told.encoding, told.replaced)
 
 
 def _go_on(tx: Transaction, record: Record, carrier: str, now: float) -> None:

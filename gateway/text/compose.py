@@ -18,6 +18,8 @@ travels:
 - latin1 where the style says `latin1`, or where it is the SMSC's default alphabet;
 - ucs2 for whatever is left.
 
+Where transliteration is asked for, `auto` takes what stands in gsm7 instead, unless the text as it is makes fewer parts.
+
 A wanted encoding is that one or an error that names the characters, with two easings: a wanted `gsm7-pt` goes as plain gsm7 where that
 holds the text in as few parts, since every phone reads it; and `latin1` need not be allowed by the style to be asked for.
 
@@ -87,8 +89,16 @@ def compose(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN
     """Encode a text and cut it into parts. Raises NotEncodableError, EncodingUnavailableError, TextTooLongError (above MOST_PARTS)."""
     if not style.transliterate and style.apostrophe == "keep":
         return _compose(text, wanted, style)
-    text, replaced = _replace(text, wanted, style)
-    return _compose(text, wanted, style)._replace(replaced=replaced)
+    went, replaced = _replace(text, wanted, style)
+    composed = _compose(went, wanted, style)._replace(replaced=replaced)
+    if wanted == "auto" and style.transliterate and composed.segments > 1:
+        untouched = compose(text, wanted, style._replace(transliterate=False))
+        return min(composed, untouched, key=_segments)
+    return composed
+
+
+def _segments(composed: Composed) -> int:
+    return composed.segments
 
 
 def _compose(text: str, wanted: WantedEncoding, style: TextStyle) -> Composed:
@@ -252,7 +262,7 @@ def _surrogates(text: str) -> tuple[str, ...]:
 
 def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
     """Replace what the style says, and tell what was replaced."""
-    replaced = _transliterated(text, wanted, style) if style.transliterate else {}
+    replaced = stand_ins(text, wanted, style) if style.transliterate else {}
     if style.apostrophe == "space":
         replaced = {character: instead.replace("'", " ") for character, instead in replaced.items()} | ({"'": " "} if "'" in text else {})
     for character, instead in replaced.items():  # none of them stands in for another
@@ -260,7 +270,7 @@ def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, 
     return text, replaced
 
 
-def _transliterated(text: str, wanted: WantedEncoding, style: TextStyle) -> dict[str, str]:
+def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN) -> dict[str, str]:
     """Say what to replace so that the wanted encoding, or gsm7 with `auto`, holds the text; with `auto` all that it takes or nothing."""
     if _as_wanted(text, "gsm7" if wanted == "auto" else wanted, style) is not None:
         return {}

@@ -132,6 +132,14 @@ async def test_a_text_goes_in_plain_letters_where_that_is_asked_for_and_the_outc
     assert server.of("send")[0].query["m"] == "nao e so..."
 
 
+async def test_stand_ins_go_by_http_even_where_they_are_many_since_its_charset_may_hold_nothing_else(
+    server: RawServer, start: Start
+) -> None:
+    rig = start(transliterate=True, charset="windows-1252")
+    assert isinstance(await rig.outcome(message(1, text="🔥" * 30)), Submitted)
+    assert server.of("send")[0].query["m"] == ":fire:" * 30
+
+
 CASES: list[tuple[Reply | str, Outcome]] = [
     (f"1;{MD5}", Submitted((MD5,), "utf-8")),
     (f"1;{MD5};\r\n", Submitted((MD5,), "utf-8")),

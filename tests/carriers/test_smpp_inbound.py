@@ -151,6 +151,10 @@ def sar(reference: bytes = b"\x01\x02", total: bytes = b"\x03", number: bytes = 
     [
         ({"esm_class": 0x40, "short_message": b"\x05\x00\x03\x07\x03\x02oi"}, Fragment("udh8", 7, 3, 2, b"oi", Coding("gsm7"))),
         ({"esm_class": 0x40, "short_message": b"\x05\x00\x03\x00\x03\x02oi"}, Fragment("udh8", 0, 3, 2, b"oi", Coding("gsm7"))),
+        (
+            {"esm_class": 0xC0, "short_message": b"\x05\x00\x03\x07\x03\x02oi"},
+            Fragment("udh8", 7, 3, 2, b"oi", Coding("gsm7")),
+        ),  # reply path
         ({"esm_class": 0x40, "short_message": b"\x06\x08\x04\x01\x02\x03\x02oi"}, Fragment("udh16", 258, 3, 2, b"oi", Coding("gsm7"))),
         (
             {"esm_class": 0x40, "short_message": b"\x0b\x05\x04\x0b\x84\x23\xf0\x00\x03\x07\x03\x02oi"},

@@ -112,6 +112,12 @@ def test_parts_that_would_not_fit_each_other_are_told_apart() -> None:
     ]  # fmt: skip
     cuts = [SubmitBuilder(settings(1, **each)).prepare(message(text=text)) for each in changes]
     assert len({prepared.cut for prepared in cuts if isinstance(prepared, Prepared)}) == len(changes)
+    alike = "a" * 66 + "🦜" * 20  # cut before the parrots whatever the header's width
+    narrow, wide = (SubmitBuilder(settings(1, long_messages=way)).prepare(message(text=alike)) for way in ("udh", "udh16"))
+    assert isinstance(narrow, Prepared)
+    assert isinstance(wide, Prepared)
+    assert [part.octets for part in narrow.parts] == [part.octets for part in wide.parts]  # type: ignore[attr-defined] # a Part
+    assert narrow.cut != wide.cut
 
 
 def test_the_parts_of_a_message_are_the_same_each_time_it_is_prepared() -> None:
@@ -150,6 +156,21 @@ async def test_all_parts_of_a_message_go_over_one_session(smsc: Smsc, start: Sta
         assert reference
     streams = [{id(stream) for stream, pdu in smsc.submits[place::2]} for place in (0, 1)]
     assert [len(each) for each in streams] == [1, 1]
+
+
+async def test_the_session_of_a_message_that_was_sent_or_refused_is_forgotten(smsc: Smsc, start: Start) -> None:
+    rig = start()
+    await rig.ready()
+    for row in (1, 2):
+        rig.submit(long_message(row, 1))
+        await rig.answers(1)
+        assert rig.carrier._homes.of(row) is not None
+    rig.submit(long_message(1, 4))
+    await rig.answers(1)
+    smsc.on_submit = smsc.refuse(CommandStatus.ESME_RINVDSTADR)
+    rig.submit(long_message(2, 2))
+    await rig.answers(1)
+    assert [rig.carrier._homes.of(row) for row in (1, 2)] == [None, None]
 
 
 async def test_a_part_waits_for_room_in_its_session(smsc: Smsc, start: Start) -> None:

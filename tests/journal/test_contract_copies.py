@@ -76,6 +76,17 @@ async def test_the_receipt_of_a_doubtful_copy_counts_when_all_parts_were_taken(b
     assert [(event["part"], event["final"]) for event in events if event["type"] == "receipt"] == [(1, False), (2, True)]
 
 
+async def test_a_part_of_which_one_copy_was_delivered_counts_as_delivered(bench: Any, unanswered: InDoubt) -> None:
+    first = await begin_with_a_doubtful_copy(bench, unanswered, 2)
+    await bench.journal.settle([bench.settlement(first, Submitted(("x0",)), 1, 2)], bench.now)
+    await bench.send_part(Submitted(("y",)), 2)
+    for id, code in (("x0", 2), ("x", 5), ("y", 2)):
+        await bench.receive(id, code)
+    accepted, *_, event = [event for event in await bench.events() if event["type"] != "in_doubt"]
+    assert accepted["message_ids"] == ["x", "y"], "the newest copies"
+    assert (event["part"], event["state"], event["final"]) == (2, "delivered", True)
+
+
 async def test_the_receipt_of_a_part_that_an_operator_took_as_sent_counts(bench: Any, unanswered: InDoubt) -> None:
     await bench.queue("a", parts=2)
     await bench.send_part(Submitted(("x",)), 2)

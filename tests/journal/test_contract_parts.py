@@ -159,6 +159,16 @@ async def test_a_receipt_that_proves_the_last_part_tells_that_all_were_taken(ben
     assert events[1]["message_ids"] == ["x", "y"]
 
 
+async def test_what_is_told_of_the_encoding_needs_no_response_to_the_last_part(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", parts=2)
+    await bench.send_part(Submitted(("x",), "gsm7", replaced={"ã": "a"}), 2)
+    message = await bench.send_part(unanswered, 2)
+    await bench.restart()
+    await bench.receive("y", to="5511987650000", reference=message.reference)
+    accepted = (await bench.events())[1]
+    assert (accepted["type"], accepted["encoding"], accepted["replaced"]) == ("accepted", "gsm7", {"ã": "a"})
+
+
 async def test_a_receipt_with_the_reference_of_another_part_proves_nothing(bench: Any, unanswered: InDoubt) -> None:
     await bench.queue("a", parts=2)
     message = await bench.send_part(unanswered, 2)

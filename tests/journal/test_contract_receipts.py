@@ -144,13 +144,22 @@ async def test_a_response_settled_before_its_receipt_in_one_go_needs_no_parking(
 
 async def test_a_message_of_parts_ends_when_all_are_final(bench: Any) -> None:
     await bench.send_parts("1", "2", "3")
-    for id, code in (("3", 2), ("1", 1), ("1", 5), ("3", 2), ("2", 2)):
+    for id, code in (("3", 2), ("3", 1), ("1", 1), ("1", 5), ("3", 2), ("2", 2)):
         await bench.receive(id, code)
     events = [event for event in await bench.events() if event["type"] == "receipt"]
     assert [(event["part"], event["code"], event["part_final"], event["final"]) for event in events] == [
         (3, 2, True, False), (1, 1, False, False), (1, 5, True, False), (2, 5, True, True),
     ]  # fmt: skip
     assert {event["parts"] for event in events} == {3}
+    assert [(event["state"], event["part_state"]) for event in events[-2:]] == [("undeliverable", None), ("undeliverable", "delivered")]
+
+
+async def test_a_message_takes_the_state_of_its_first_part_that_was_not_delivered_whichever_was_reported_first(bench: Any) -> None:
+    await bench.send_parts("1", "2", "3")
+    for id, code in (("3", 8), ("2", 3), ("1", 2)):
+        await bench.receive(id, code)
+    event = (await bench.events())[-1]
+    assert (event["state"], event["part"], event["part_state"], event["final"]) == ("expired", 1, "delivered", True)
 
 
 async def test_parts_all_delivered_are_delivered(bench: Any) -> None:

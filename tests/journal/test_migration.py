@@ -5,9 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.journal.base import Selection
+from gateway.journal.records import Progress, unpack_progress
 from gateway.message import Submitted
 
 NOW = 1_800_000_000.0
@@ -69,3 +71,7 @@ async def test_what_was_told_is_still_erased_and_deleted_in_time(old: Any, tmp_p
     left = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("message", "event", "part", "receipt")]
     connection.close()
     assert left == [(0,)] * 4
+
+
+def test_a_progress_that_says_nothing_of_the_encoding_is_read() -> None:
+    assert unpack_progress(msgspec.msgpack.encode([7, 3, 1])) == Progress(7, 3, 1, "", {})

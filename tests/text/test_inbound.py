@@ -45,8 +45,15 @@ def pack(septets: bytes, fill: int = 0) -> bytes:
         (0x18, "gsm0338", UCS2),
         (0x1C, "gsm0338", GSM7),  # reserved alphabet
         (0x20, "gsm0338", BINARY),  # compressed
+        (0x3F, "gsm0338", BINARY),
         (0x48, "gsm0338", UCS2),  # marked for deletion
+        (0x51, "gsm0338", GSM7),  # likewise, message class 1
+        (0x55, "gsm0338", BINARY),
+        (0x59, "gsm0338", UCS2),
+        (0x68, "gsm0338", BINARY),  # compressed
+        (0x71, "gsm0338", BINARY),
         (0xC8, "gsm0338", GSM7),  # message waiting
+        (0xD8, "latin1", LATIN1),
         (0xE0, "gsm0338", UCS2),
         (0xF1, "gsm0338", GSM7),
         (0xF5, "gsm0338", BINARY),

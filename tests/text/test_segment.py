@@ -58,6 +58,11 @@ def test_cr_and_lf_stay_together_in_septets_too() -> None:
     assert [part.text for part in cut_septets(text, GSM.encode(text), 153)] == ["a" * 152, "\r\nb"]
 
 
+def test_a_carriage_return_that_ends_the_last_full_part_stays_there() -> None:
+    text = "a" * 305 + "\r"
+    assert [part.text for part in cut_septets(text, GSM.encode(text), 153)] == ["a" * 153, "a" * 152 + "\r"]
+
+
 def test_two_flags_in_a_row_are_parted_between_the_flags() -> None:
     text = "🇧🇷" * 20
     assert [part.text for part in cut_ucs2(text, text.encode("utf-16-be"), 67)] == ["🇧🇷" * 16, "🇧🇷" * 4]

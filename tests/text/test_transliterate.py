@@ -56,6 +56,16 @@ def test_auto_loses_nothing_where_something_has_no_stand_in() -> None:
     assert (composed.encoding, composed.parts[0].text, composed.replaced) == ("ucs2", "não\0", {})
 
 
+def test_auto_loses_nothing_where_the_stand_ins_would_cost_more_parts() -> None:
+    assert compose("🔥" * 26, "auto", PLAINLY).encoding == "gsm7"  # 156 septets, and 52 units: one part either way
+    composed = compose("🔥" * 30, "auto", PLAINLY)
+    assert (composed.encoding, composed.segments, composed.replaced) == ("ucs2", 1, {})
+    assert compose("d'🔥" * 15, "auto", PLAINLY._replace(apostrophe="space")).replaced == {"'": " ", "🔥": ":fire:"}
+    spaced = compose("d'🔥" * 30, "auto", PLAINLY._replace(apostrophe="space"))
+    assert (spaced.encoding, spaced.replaced) == ("gsm7", {"'": " ", "🔥": ":fire:"})  # 240 septets, 120 units: two parts either way
+    assert compose("d'" + "🔥" * 30, "auto", PLAINLY._replace(apostrophe="space")).replaced == {"'": " "}
+
+
 def test_gsm7_names_only_what_has_no_stand_in() -> None:
     with pytest.raises(NotEncodableError) as raised:
         compose("não\0", "gsm7", PLAINLY)
@@ -66,6 +76,11 @@ def test_gsm7_names_only_what_has_no_stand_in() -> None:
 def test_latin1_keeps_its_accents_and_gets_what_it_lacks_replaced() -> None:
     composed = compose("“não” 10 €", "latin1", PLAINLY)
     assert (composed.encoding, composed.parts[0].octets) == ("latin1", '"não" 10 EUR'.encode("latin-1"))
+
+
+def test_in_an_encoding_with_accents_one_that_is_lacking_costs_no_other() -> None:
+    assert compose("não, ŝ", "latin1", PLAINLY).parts[0].text == "não, s"
+    assert compose("não, ŝ", "gsm7-pt", TextStyle(transliterate=True, national_language=True)).parts[0].text == "não, s"
 
 
 def test_gsm7_pt_keeps_its_accents_and_gets_what_it_lacks_replaced() -> None:

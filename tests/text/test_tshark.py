@@ -8,14 +8,15 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from gateway.carriers.base import Prepared
+from gateway.carriers.smpp_submit import Part, SubmitBuilder
 from gateway.smpp.codec import encode
-from gateway.smpp.constants import EsmClass
-from gateway.smpp.pdu import SubmitSm
-from gateway.text import Composed, TextStyle, compose
-from gateway.text.udh import concatenation, header
+from gateway.text import TextStyle, compose
+from tests.carriers.smsc import message, settings
 
 TSHARK = shutil.which("tshark") or ""
 PORT = 2775
@@ -41,21 +42,18 @@ def pcap(payloads: list[bytes]) -> bytes:
     return written
 
 
-def submits(composed: Composed, *, wide: bool) -> list[bytes]:
-    total = len(composed.parts)
-    return [
-        encode(
-            SubmitSm(
-                sequence_number=number,
-                source_addr="27000",
-                destination_addr="5511987654321",
-                esm_class=EsmClass.UDHI,
-                data_coding=composed.data_coding,
-                short_message=header(concatenation(7, total, number, wide=wide), composed.elements) + part.octets,
-            )
-        )
-        for number, part in enumerate(composed.parts, 1)
-    ]
+def submits(text: str, style: TextStyle) -> list[bytes]:
+    """Make the PDUs of a message as a carrier with these settings does."""
+    options = style._asdict()
+    del options["flash"]
+    builder = SubmitBuilder(settings(1, **options))
+    sent = message(text=text, concatenation=7)
+    prepared = builder.prepare(sent)
+    assert isinstance(prepared, Prepared), prepared
+    pdus = [builder.submit_sm(sent, cast("Part", part), 0.0) for part in prepared.parts]
+    for number, pdu in enumerate(pdus, 1):
+        pdu.sequence_number = number
+    return [encode(pdu) for pdu in pdus]
 
 
 def fields(capture: Path, *names: str) -> list[list[str]]:
@@ -87,7 +85,7 @@ def test_tshark_joins_our_parts_to_the_same_text(
         pytest.importorskip("gsmcodecs")
     composed = compose(text, "auto", style)
     total = len(composed.parts)
-    frames = submits(composed, wide=style.long_messages == "udh16")
+    frames = submits(text, style)
     numbers = range(1, total + 1)
     if turned:
         frames, numbers = frames[::-1], numbers[::-1]
@@ -100,3 +98,16 @@ def test_tshark_joins_our_parts_to_the_same_text(
     assert bytes.fromhex(rows[-1][6]).decode(codec) == "".join(part.text for part in composed.parts)
     if not style.national_language:
         assert [row[7] for row in rows] == [composed.parts[number - 1].text for number in numbers]
+
+
+@pytest.mark.parametrize("transliterated", [True, False], ids=["gsm7", "ucs2"])
+def test_tshark_reads_the_same_text_where_the_smsc_joins_or_cuts(transliterated: bool, tmp_path: Path) -> None:
+    capture = tmp_path / "parts.pcap"
+    names = ["smpp.sar_msg_ref_num", "smpp.sar_total_segments", "smpp.sar_segment_seqnum"]
+    names += ["smpp.esm.submit.features", "_ws.malformed", "smpp.message_text"]
+    sar, payload = (TextStyle(long_messages=way, transliterate=transliterated) for way in ("sar", "payload"))
+    sent = [part.text for part in compose(TEXT, "auto", sar).parts]
+    for style, texts in ((sar, sent), (payload, ["".join(sent)])):
+        capture.write_bytes(pcap(submits(TEXT, style)))
+        joined = [["7", str(len(texts)), str(number)] for number in range(1, len(texts) + 1)] if style is sar else [["", "", ""]]
+        assert fields(capture, *names) == [[*each, "0x00", "", text] for each, text in zip(joined, texts, strict=True)]
