@@ -144,7 +144,7 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
     limit: int = 1000
 
 
-Stage = Literal["messages", "replies", "receipts", "refused", "fragments"]
+Stage = Literal["messages", "replies", "receipts", "unread", "refused", "fragments"]
 
 
 class Place(msgspec.Struct, frozen=True):
