@@ -85,6 +85,8 @@ def secret(value: str, file: str, path: str) -> str:
 
 def check(config: Config) -> None:
     """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
+    if (state_dir := Path(config.gateway.state_dir)).exists() and not state_dir.is_dir():
+        raise ConfigError(f"gateway.state_dir: {state_dir} is no folder")
     secret(config.broker.password, config.broker.password_file, "broker.password")
     _pem(config.broker.ca_file, "broker.ca_file")
     token = secret(config.callbacks.token, config.callbacks.token_file, "callbacks.token")
