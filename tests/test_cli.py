@@ -193,6 +193,7 @@ def test_the_environment_names_the_configuration(config_file: Path) -> None:
         (["show"], "'ID'"),
         (["run", "--nothing"], "'--nothing'"),
         (["queue", "list", "--limit", "0"], "'--limit'"),
+        (["queue", "hold", "--all", "--limit", "9" * 20], "'--limit'"),
         (["queue", "resolve", "a"], "'--as'"),
         (["send", "--to", "1", "--text", "x", "--wait", "nan"], "'--wait': needs 0 or more"),
         (["send", "--to", "1", "--text", "x", "--wait", "-1"], "'--wait': needs 0 or more"),
@@ -211,6 +212,11 @@ def test_bad_usage_is_one_line_that_names_what_is_wrong(command: list[str], name
     result = run(*command)
     assert result.exit_code == 2
     assert named in one_line_of_error(result)
+
+
+def test_an_argument_that_is_no_utf_8_is_bad_usage(config_file: Path) -> None:
+    done = gateway("send", "--to", "11987654321", "--text", os.fsdecode(b"caf\xe9"), "--config", config_file)
+    assert (done.returncode, done.stderr) == (2, "mensageiro: an argument is not UTF-8\n")
 
 
 def test_a_prompt_that_nobody_answers_is_1(config_file: Path) -> None:

@@ -167,6 +167,8 @@ async def test_a_state_that_is_none_is_told_and_no_fault_of_the_journal(
         b'{"command": "drop"}\n',
         b'{"command": "stats", "x": 1}\n',
         b'{"command": "list", "selection": {"ids": 5}}\n',
+        b'{"command": "hold", "selection": {"all": true, "limit": 99999999999999999999}}\n',
+        b'{"command": "forget", "number": "11987654321", "place": {"stage": "messages", "after": 9223372036854775808}}\n',
     ],
 )
 async def test_what_is_no_command_is_answered_with_an_error(bench: Bench, line: bytes) -> None:

@@ -20,7 +20,7 @@ from gateway.cli.shared import OneLineGroup, config_option, fail, json_option, m
 from gateway.config import Config
 from gateway.control import CommandName, ControlError, Request, Verdict
 from gateway.journal import reader
-from gateway.journal.base import JournalVersionError, Selection
+from gateway.journal.base import MOST, JournalVersionError, Selection
 from gateway.message import EventType, QueueState
 
 STATES = [state.name.lower() for state in QueueState]
@@ -41,7 +41,7 @@ def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--since", default=None, help="Received (or told, for replay) since: RFC 3339."),
             click.option("--until", default=None, help="Until: RFC 3339."),
             click.option("--all", "all", is_flag=True, help="All."),
-            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most."),
+            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, MOST), help="At most."),
         ]
     ):
         command = option(command)

@@ -5,6 +5,7 @@ Every command loads this module: it imports nothing that takes long.
 
 import contextlib
 import math
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,6 +16,7 @@ import click
 
 from gateway.config import ConfigError
 
+UNDECODED = re.compile("[\udc80-\udcff]")  # octets of an argument that are no UTF-8: PEP 383
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 
 PathType = click.Path(path_type=Path)
@@ -67,6 +69,10 @@ class OneLineGroup(click.Group):
         """Run, and exit."""
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
+        except UnicodeEncodeError:
+            if not any(map(UNDECODED.search, sys.argv)):
+                raise
+            fail("an argument is not UTF-8", 2)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code)
         except click.Abort as error:
