@@ -165,8 +165,8 @@ def _change(path: Path, request: Request, as_json: bool) -> None:
         raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
     with _one_line():
         number = _ask_daemon(path, request)
+        printing.number(number, as_json)
         missed = _missed(path, request.selection, number)
-    printing.number(number, as_json)
     if number >= request.selection.limit:
         click.echo(f"mensageiro: that is the limit (--limit {number}): there may be more", err=True)
     if missed:
