@@ -378,6 +378,18 @@ def test_a_journal_that_cannot_be_read_stops_the_gateway_with_one_line(config_fi
     assert "Traceback" not in result.stderr
 
 
+async def test_a_message_that_the_broker_drops_is_not_called_sent(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    stack.write_config()
+    stack.broker.start()
+    try:
+        code, stdout, stderr = await stack.command("send", "--to", "11987650002", "--text", "Segredo", "--source", "loja")
+    finally:
+        await stack.close()
+    assert (code, stdout) == (1, "")
+    assert stderr == "mensageiro: no gateway subscribes to sms/submit/loja: the broker drops the message\n"
+
+
 async def test_a_message_is_sent_followed_kept_back_and_told_by_commands_alone(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     try:
