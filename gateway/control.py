@@ -111,7 +111,8 @@ async def read(journal: Readable, request: Request) -> object:
         match request.command:
             case "stats":
                 stats = journal.stats()
-                return stats._asdict() | {"queue": {state.name.lower(): size for state, size in stats.queue.items()}}
+                queue = {state.name.lower(): size._asdict() for state, size in stats.queue.items()}
+                return stats._asdict() | {"queue": queue, "outbox": stats.outbox._asdict()}
             case "list":
                 return await journal.select(selection)
             case "show":
@@ -152,8 +153,11 @@ async def execute(journal: Journal, request: Request, now: float) -> object:
 
 async def ask(path: Path, request: Request) -> object:
     """Send a command to the daemon. Raises ControlError, and FileNotFoundError or ConnectionError where none runs."""
-    with _short_name(path) as name:
-        reader, writer = await asyncio.open_unix_connection(name, limit=64 * LINE_LIMIT)
+    try:
+        with _short_name(path) as name:
+            reader, writer = await asyncio.open_unix_connection(name, limit=64 * LINE_LIMIT)
+    except NotADirectoryError:
+        raise ControlError(f"gateway.state_dir: {path.parent} is no folder") from None
     try:
         async with asyncio.timeout(DEADLINE):
             writer.write(msgspec.json.encode(request) + b"\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway import config as configuration
 from gateway.broker import envelope, topics
-from gateway.broker.base import CONNECTION_LOST
+from gateway.broker.base import CONNECTION_LOST, NO_MATCHING_SUBSCRIBERS
 from gateway.config import Broker
 from gateway.mqtt.codec import Connect
 from gateway.mqtt.constants import REFUSED_FROM, describe_reason
@@ -77,6 +77,8 @@ class _Producer:
             raise SendError(f"{self._settings.url}: {stream.closed.detail}")
         if reason >= REFUSED_FROM:
             raise SendError(f"the broker refuses the message: {describe_reason(reason)}")
+        if reason == NO_MATCHING_SUBSCRIBERS:
+            raise SendError(f"no gateway subscribes to {self._topic}: the broker drops the message")
 
     async def follow(self, shown: Callable[[dict[str, Any]], None], timeout: float) -> int:
         try:

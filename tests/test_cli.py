@@ -166,6 +166,15 @@ def test_each_mistake_is_one_line_that_names_the_key(tmp_path: Path, command: st
     assert expected in one_line_of_error(result)
 
 
+def test_files_that_are_there_while_the_service_runs_can_be_left_out_of_a_check(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(CARRIER + 'password_file = "/run/credentials/mensageiro.service/smpp.password"\n')
+    assert run("check-config", "--config", path).exit_code == 2
+    assert run("check-config", "--no-files", "--config", path).output.startswith("ok: ")
+    path.write_text(CARRIER + 'password_file = "/no/such"\nwindow = 0\n')
+    assert "carriers.smpp.window: " in one_line_of_error(run("check-config", "--no-files", "--config", path))
+
+
 def test_a_configuration_that_is_a_folder_is_one_line(tmp_path: Path) -> None:
     result = run("check-config", "--config", tmp_path)
     assert result.exit_code == 2
@@ -178,13 +187,43 @@ def test_the_environment_names_the_configuration(config_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["nothing"], ["show"], ["run", "--nothing"], ["queue", "list", "--limit", "0"], ["queue", "resolve", "a"], ["sandbox", "--port", "x"]],
+    ("command", "named"),
+    [
+        (["nothing"], "'nothing'"),
+        (["show"], "'ID'"),
+        (["run", "--nothing"], "'--nothing'"),
+        (["queue", "list", "--limit", "0"], "'--limit'"),
+        (["queue", "hold", "--all", "--limit", "9" * 20], "'--limit'"),
+        (["queue", "resolve", "a"], "'--as'"),
+        (["send", "--to", "1", "--text", "x", "--wait", "nan"], "'--wait': needs 0 or more"),
+        (["send", "--to", "1", "--text", "x", "--wait", "-1"], "'--wait': needs 0 or more"),
+        (["schema", "submit", "--asyncapi"], "--asyncapi"),
+        (["schema", "--asyncapi", "--prefix", "a/#"], "topic_prefix: "),
+        (["sandbox", "--port", "x"], "'--port': needs 0 to 65535"),
+        (["sandbox", "--http-port", "65536"], "'--http-port': needs 0 to 65535"),
+        (["sandbox", "--max-rate", "-1"], "'--max-rate': needs 0 or more"),
+        (["sandbox", "--receipt-delay", "inf"], "'--receipt-delay': needs 0 or more"),
+        (["sandbox", "--callback-tries", "0"], "'--callback-tries': needs 1 or more"),
+        (["sandbox", "--callback-url", "example.com/callback"], "'--callback-url': needs http://host"),
+        (["sandbox", "--reply-url", "http://[::1"], "'--reply-url': needs http://host"),
+        (["sandbox", "--reply-url", "http://127.0.0.1:1/x"], "--reply-url: what comes by SMPP is not called back"),
+    ],
 )
-def test_bad_usage_is_one_line_too(command: list[str]) -> None:
+def test_bad_usage_is_one_line_that_names_what_is_wrong(command: list[str], named: str) -> None:
     result = run(*command)
     assert result.exit_code == 2
-    one_line_of_error(result)
+    assert named in one_line_of_error(result)
+
+
+def test_an_argument_that_is_no_utf_8_is_bad_usage(config_file: Path) -> None:
+    done = gateway("send", "--to", "11987654321", "--text", os.fsdecode(b"caf\xe9"), "--config", config_file)
+    assert (done.returncode, done.stderr) == (2, "mensageiro: an argument is not UTF-8\n")
+
+
+def test_a_prompt_that_nobody_answers_is_1(config_file: Path) -> None:
+    result = run("privacy", "forget", "--config", config_file)
+    assert (result.exit_code, result.stderr) == (1, "Number: \nmensageiro: nothing was entered\n")
+    assert "the number is empty" in one_line_of_error(run("privacy", "export", "-", "--config", config_file))
 
 
 @pytest.mark.parametrize("command", [[], ["queue"]])
@@ -289,8 +328,17 @@ def test_a_port_in_use_stops_the_gateway_with_one_line(config_file: Path) -> Non
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(("command", "code"), [("check-config", 2), ("queue stats", 1), ("queue hold a", 1), ("show a", 1)])
+def test_a_state_dir_that_is_a_file_is_named_by_its_key(config_file: Path, tmp_path: Path, command: str, code: int) -> None:
+    (tmp_path / "state").write_text("a file")
+    result = run(*command.split(), "--config", config_file)
+    assert result.exit_code == code
+    assert f"gateway.state_dir: {tmp_path / 'state'} is no folder" in one_line_of_error(result)
+
+
 def test_a_state_dir_that_cannot_be_made_stops_the_gateway_with_one_line(config_file: Path, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
+    config_file.write_text(config_file.read_text().replace('/state"', '/state/below"'))
     result = gateway("run", "--config", config_file)
     assert result.returncode == 2
     assert "gateway.state_dir: " in result.stderr.splitlines()[-1]
@@ -329,6 +377,18 @@ def test_a_journal_that_cannot_be_read_stops_the_gateway_with_one_line(config_fi
     assert result.returncode == (1 if user_version is None else 2)
     assert result.stderr.splitlines()[-1].startswith("mensageiro: ")
     assert "Traceback" not in result.stderr
+
+
+async def test_a_message_that_the_broker_drops_is_not_called_sent(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    stack.write_config()
+    stack.broker.start()
+    try:
+        code, stdout, stderr = await stack.command("send", "--to", "11987650002", "--text", "Segredo", "--source", "loja")
+    finally:
+        await stack.close()
+    assert (code, stdout) == (1, "")
+    assert stderr == "mensageiro: no gateway subscribes to sms/submit/loja: the broker drops the message\n"
 
 
 async def test_a_message_is_sent_followed_kept_back_and_told_by_commands_alone(tmp_path: Path) -> None:

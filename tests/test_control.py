@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import control
+from gateway.cli import main
 from gateway.control import Control, ControlError, Request
 from gateway.journal.base import Bells, Selection, Settlement
 from gateway.journal.reader import read_only
@@ -94,8 +96,11 @@ async def test_a_socket_that_a_killed_daemon_left_is_taken_over(tmp_path: Path) 
 
 async def test_stats_list_and_show_tell_of_messages_without_their_text_or_whole_number(bench: Bench) -> None:
     await bench.queue("a", "b")
+    await bench.journal.tick(NOW)  # which looks for the oldest
     stats = await bench.ask("stats")
-    assert stats["queue"]["queued"][0] == 2
+    assert stats["queue"]["queued"] == {"number": 2, "oldest": NOW}
+    assert stats["queue"]["held"] == {"number": 0, "oldest": None}
+    assert stats["outbox"] == {"number": 0, "oldest": None}
     listed = await bench.ask("list", state="queued")
     (shown,) = await bench.ask("show", ids=("a",))
     assert {message["id"] for message in listed} == {"a", "b"}
@@ -162,6 +167,8 @@ async def test_a_state_that_is_none_is_told_and_no_fault_of_the_journal(
         b'{"command": "drop"}\n',
         b'{"command": "stats", "x": 1}\n',
         b'{"command": "list", "selection": {"ids": 5}}\n',
+        b'{"command": "hold", "selection": {"all": true, "limit": 99999999999999999999}}\n',
+        b'{"command": "forget", "number": "11987654321", "place": {"stage": "messages", "after": 9223372036854775808}}\n',
     ],
 )
 async def test_what_is_no_command_is_answered_with_an_error(bench: Bench, line: bytes) -> None:
@@ -219,3 +226,51 @@ async def test_the_socket_may_lie_deeper_than_its_name_could_be_long(tmp_path: P
     finally:
         await listener.stop()
     assert not path.exists()
+
+
+# --- What the commands say --------------------------------------------------------------------------------------------------------
+
+
+async def run(folder: Path, *arguments: str) -> Result:
+    """Run a queue command as an operator does, against the socket in `folder`."""
+    config = folder / "gateway.toml"
+    config.write_text(f'[gateway]\nstate_dir = "{folder}"\n[carriers.smpp]\nkind = "smpp"\nsystem_id = "user"\npassword = "hunter22"\n')
+    environment = {"MENSAGEIRO_CONFIG": str(config)}
+    return await asyncio.to_thread(CliRunner().invoke, main, ["queue", *arguments], env=environment)
+
+
+@pytest.mark.parametrize("command", ["hold", "release", "retry", "replay", "resolve"])
+async def test_an_id_that_does_not_exist_is_told_and_the_others_are_changed_all_the_same(
+    bench: Bench, tmp_path: Path, command: str
+) -> None:
+    await bench.queue("a")
+    verdict = ("--as", "rejected") if command == "resolve" else ()
+    result = await run(tmp_path, command, "a", "nobody", *verdict)
+    assert (result.exit_code, result.stderr) == (1, "mensageiro: no message with id nobody\n")
+    assert result.stdout == ("1 changed\n" if command == "hold" else "0 changed\n")
+
+
+async def test_a_named_message_that_was_not_to_be_changed_is_told_with_its_state(bench: Bench, tmp_path: Path) -> None:
+    await bench.queue("a", "b")
+    result = await run(tmp_path, "release", "a", "--json")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, '{"changed": 0}\n', "mensageiro: not all of them: a is queued\n")
+    assert (await run(tmp_path, "hold", "a")).stdout == "1 changed\n"
+    assert (await run(tmp_path, "hold", "a", "b", "a")).stderr == "mensageiro: not all of them: b is held, a is held\n"
+    assert (await run(tmp_path, "release", "a", "b")).exit_code == 0
+    wrong = await run(tmp_path, "hold", "a", "--source", "another")
+    assert (wrong.exit_code, wrong.stderr) == (1, "mensageiro: no message with id a\n")
+
+
+async def test_a_condition_that_nothing_meets_is_no_failure(bench: Bench, tmp_path: Path) -> None:
+    await bench.queue("a")
+    result = await run(tmp_path, "retry", "--all")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "0 changed\n", "")
+
+
+async def test_the_counts_have_names(bench: Bench, tmp_path: Path) -> None:
+    await bench.queue("a", "b")
+    await bench.journal.tick(NOW)
+    found = json.loads((await run(tmp_path, "stats", "--json")).stdout)
+    assert found["queue"]["queued"] == {"number": 2, "oldest": NOW}
+    assert found["outbox"] == {"number": 0, "oldest": None}
+    assert ["queued", "2", "0", "s"] in [line.split() for line in (await run(tmp_path, "stats")).stdout.splitlines()]

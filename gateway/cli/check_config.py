@@ -9,14 +9,19 @@ from gateway import config
 from gateway.cli.shared import config_option, json_option, one_line
 
 
-@click.command("check-config")
+@click.command("check-config", short_help="Check a configuration, and show what it comes to.")
 @config_option
+@click.option("--no-files", is_flag=True, help="Do not look at files that it names: secrets, certificates.")
 @json_option
-def check_config(path: Path, as_json: bool) -> None:
-    """Check a configuration, and show what it comes to."""
+def check_config(path: Path, no_files: bool, as_json: bool) -> None:
+    """Check a configuration, and show what it comes to.
+
+    Where its secrets come from systemd (/run/credentials), they are there while the service runs: check it with --no-files before.
+    """
     with one_line():
         settings = config.load(path)
-        config.check(settings)
+        if not no_files:
+            config.check(settings)
     if as_json:
         click.echo(json.dumps(config.public(settings), indent=2))
     else:

@@ -14,7 +14,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that makes a shell complete commands, options and their values.
 
     \b
-    bash: mensageiro completion bash > /etc/bash_completion.d/mensageiro
+    bash: mensageiro completion bash >> ~/.bash_completion
     zsh:  mensageiro completion zsh > "${fpath[1]}/_mensageiro"
     fish: mensageiro completion fish > ~/.config/fish/completions/mensageiro.fish
     """

@@ -24,10 +24,8 @@ def privacy_group() -> None:
 
 def _number(written: str | None) -> str:
     """Return national digits, asked for where they are not given."""
-    if written == "-":
-        written = sys.stdin.readline()
     try:
-        return privacy.national(written or click.prompt("Number", err=True))
+        return privacy.national(sys.stdin.readline() if written == "-" else written or click.prompt("Number", err=True))
     except InvalidNumberError as error:
         raise click.BadParameter(str(error), param_hint="NUMBER") from None
 

@@ -20,10 +20,11 @@ from gateway.cli.shared import OneLineGroup, config_option, fail, json_option, m
 from gateway.config import Config
 from gateway.control import CommandName, ControlError, Request, Verdict
 from gateway.journal import reader
-from gateway.journal.base import JournalVersionError, Selection
+from gateway.journal.base import MOST, JournalVersionError, Selection
 from gateway.message import EventType, QueueState
 
 STATES = [state.name.lower() for state in QueueState]
+LOOKED_UP = 10_000  # messages: several producers may have used an id
 WAITING = [state.name.lower() for state in QueueState if state is not QueueState.DONE]
 
 _one_line = partial(one_line, ControlError, sqlite3.Error, refusals=(JournalVersionError,))
@@ -40,7 +41,7 @@ def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--since", default=None, help="Received (or told, for replay) since: RFC 3339."),
             click.option("--until", default=None, help="Until: RFC 3339."),
             click.option("--all", "all", is_flag=True, help="All."),
-            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most."),
+            click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, MOST), help="At most."),
         ]
     ):
         command = option(command)
@@ -87,9 +88,9 @@ def stats(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    rows = [(state, number, printing.age(oldest)) for state, (number, oldest) in found["queue"].items()]
-    rows += [("outbox", found["outbox"][0], printing.age(found["outbox"][1])), ("outbox set aside", found["set_aside"], "")]
-    rows += [("parked receipts", found["parked"], ""), ("unmatched receipts", found["unmatched"], "")]
+    rows = [(name, each["number"], printing.age(each["oldest"])) for name, each in (found["queue"] | {"outbox": found["outbox"]}).items()]
+    rows += [("outbox set aside", found["set_aside"], ""), ("parked receipts", found["parked"], "")]
+    rows += [("unmatched receipts", found["unmatched"], "")]
     printing.table(("", "number", "oldest"), rows)
 
 
@@ -164,9 +165,25 @@ def _change(path: Path, request: Request, as_json: bool) -> None:
         raise click.UsageError("say which: ids, --state, --carrier, --source, --since, --until or --all")
     with _one_line():
         number = _ask_daemon(path, request)
-    printing.number(number, as_json)
+        printing.number(number, as_json)
+        missed = _missed(path, request.selection, number)
     if number >= request.selection.limit:
         click.echo(f"mensageiro: that is the limit (--limit {number}): there may be more", err=True)
+    if missed:
+        fail(missed, 1)
+
+
+def _missed(path: Path, selection: Selection, number: int) -> str:
+    """Say which of the messages that were named do not exist, or how they stand where not all of them were changed; else nothing."""
+    if not selection.ids:
+        return ""
+    named = Selection(ids=selection.ids, source=selection.source, limit=LOOKED_UP)
+    states = {message["id"]: message["state"] for message in _ask_daemon(path, Request(command="list", selection=named))}
+    if unknown := [id for id in dict.fromkeys(selection.ids) if id not in states]:
+        return f"no message with id {', '.join(unknown)}"
+    if number < len(states):
+        return f"not all of them: {', '.join(f'{id} is {state}' for id, state in states.items())}"
+    return ""
 
 
 def _names_nothing(selection: Selection) -> bool:

@@ -1,45 +1,87 @@
 """`mensageiro sandbox`: a provider to try against: an SMSC, and where asked for an HTTP API and a web service. See `gateway.sandbox`."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import click
 
-from gateway import config, systemd
-from gateway.cli.shared import PathType, one_line
-from gateway.sandbox.settings import MultForm, SmscSettings, WebSettings
+from gateway import config, printing, systemd
+from gateway.cli.shared import PathType, Seconds, Within, one_line
+from gateway.sandbox import scenario
+from gateway.sandbox.settings import MultForm, ReplyWay, SmscSettings, WebSettings
 from gateway.sandbox.smsc import Smsc
 
-Port = click.IntRange(0, 65535)
+Port = Within("port", int, most=65535)
+Number = Within("number", int)
+
+
+class Dense(click.Command):
+    """A command whose many options leave no room for empty lines, on a screen of 24."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what it does right below its usage."""
+        with formatter.indentation():
+            formatter.write_text(self.help or "")
+
+
+def _url(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
+    with contextlib.suppress(ValueError):
+        if not value or ((parts := urlsplit(value)).scheme in {"http", "https"} and parts.hostname):
+            return value
+    raise click.BadParameter("needs http://host[:port]/path")
+
+
+def _show_numbers(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        heads, *rows = scenario.table()
+        printing.table(heads, rows)
+        ctx.exit()
+
 
 _OPTIONS = [
     click.option("--host", default="127.0.0.1", show_default=True),
-    click.option("--port", default=9500, show_default=True, type=Port, metavar="PORT", help="Of the SMSC."),
+    click.option("--port", default=9500, show_default=True, type=Port, help="Of the SMSC."),
     click.option("--system-id", default="", metavar="ID", help="The only one to accept."),
     click.option("--password-file", type=PathType, help="The only password to accept stands in it."),
-    click.option("--response-delay", default=0.0, show_default=True, metavar="SECONDS", help="Of each way."),
-    click.option("--receipt-delay", default=0.05, show_default=True, metavar="SECONDS", help="Of call-backs too."),
-    click.option("--max-rate", default=0.0, metavar="RATE", help="submit_sm a second, else ESME_RTHROTTLED. 0 = any."),
-    click.option("--reply-way", default="udh", type=click.Choice(["udh", "udh16", "sar"]), help="How a reply's parts are marked."),
-    click.option("--http-port", type=Port, metavar="PORT", help="Serve HTTP API and web service there."),
-    click.option("--webservice-port", type=Port, metavar="PORT", help="Serve the web service there."),
+    click.option("--response-delay", default=0.0, show_default=True, type=Seconds, help="Of each way."),
+    click.option("--receipt-delay", default=0.05, show_default=True, type=Seconds, help="Of call-backs too."),
+    click.option("--max-rate", default=0.0, type=Within("rate", float), help="submit_sm a second, else throttled; 0 = any."),
+    click.option(
+        "--reply-way",
+        default="udh",
+        metavar="WAY",
+        type=click.Choice(get_args(ReplyWay)),
+        help=f"Marks of a reply's parts: {', '.join(get_args(ReplyWay))}.",
+    ),
+    click.option("--http-port", type=Port, help="Serve HTTP API and web service there."),
+    click.option("--webservice-port", type=Port, help="Serve the web service there."),
     click.option("--user", default="", help="The only integration user to accept."),
-    click.option("--credits", default=1_000_000, metavar="NUMBER", type=click.IntRange(0), help="Of each kind."),
-    click.option("--callback-url", default="", metavar="URL", help="Call back there."),
-    click.option("--reply-url", default="", metavar="URL", help="Call back replies there."),
-    click.option("--callback-tries", default=1, show_default=True, metavar="NUMBER", type=click.IntRange(1)),
+    click.option("--credits", default=1_000_000, type=Number, help="Of each kind."),
+    click.option("--callback-url", default="", metavar="URL", callback=_url, help="Call back there."),
+    click.option("--reply-url", default="", metavar="URL", callback=_url, help="Call back replies there."),
+    click.option("--callback-tries", default=1, show_default=True, type=Within("number", int, least=1), help="Times that each is tried."),
     click.option(
         "--mult-form",
         default=MultForm.ECHO.value,
         metavar="FORM",
         type=click.Choice([each.value for each in MultForm]),
-        help="Of a batch's answer: echo, order, shuffled, fewer.",
+        help=f"A batch's answer: {', '.join(each.value for each in MultForm)}.",
     ),
     click.option("--before-2020", is_flag=True, help="Answer what was withdrawn then."),
     click.option("--ledger", type=PathType, help="Append a JSON line for each message taken."),
+    click.option(
+        "--numbers",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_numbers,
+        help="Show what the last digits of a number choose.",
+    ),
 ]
 
 
@@ -49,27 +91,23 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command(short_help="Run a provider to try against.")
+@click.command(cls=Dense, short_help="Run a provider to try against.")
 @_options
 def sandbox(password_file: Path | None, **given: Any) -> None:
-    """Run a provider to try against; the last four digits of a destination choose what happens.
-
-    Each way: 2001 no answer; 2002 taken, then cut; 2003 receipt before the answer; 2004 no receipt;
-    2005 receipts twice; 2012 a reply; 2013 a long reply; 2015 answer after 5 s; others delivered.
-
-    SMPP: 000N receipt with DLR code N; 1NNN refused with command_status NNN; 2006 delivered, then en
-    route; 2007 id in hex, then decimal; 2008 receipt without TLVs; 2009 of TLVs alone; 2010 without
-    text:; 2011 TLV and text disagree; 2014 generic_nack; 2016 unbind; 2017 garbage bytes.
-
-    HTTP API and web service: 3NNN answered by code NNN; 2014 HTTP 500 or SOAP fault; 2016 connection
-    closed; 2017 HTML; 2018 redirect; 2019 half a batch answered; 2020 answer breaks off; 2023
-    call-backs without type; 2024 with 55; and the call-backs, s = status, d = DLR: 0000 s0 s1 d2;
-    0001 s1 d2; 0002 d2; 0003 s3 s1 d2; 0004 s9; 0005 s2; 0006 s1 d5; 0007 s7 s1 d2; 0008 s5;
-    0009 s1 d8; 2006 d2 s1; 2021 s1 d5 d2; 2022 s1 d4 d2; others s1 d2.
-    """
+    """Run a provider to try against; where one sends to chooses what happens."""
     with one_line():
         password = config.secret("", str(password_file), "password") if password_file else ""
+        _check_ways(given)
         asyncio.run(_serve(_smsc_settings(given, password), _web_settings(given)))
+
+
+def _check_ways(given: dict[str, Any]) -> None:
+    if given["http_port"] is None and given["webservice_port"] is None:
+        for name in ("callback_url", "reply_url"):
+            if given[name]:
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')}: what comes by SMPP is not called back: say --http-port or --webservice-port too"
+                )
 
 
 def _smsc_settings(given: dict[str, Any], password: str) -> SmscSettings:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway import schema
+from gateway import config, schema
 from gateway.cli.shared import fail, one_line
 
 
@@ -16,6 +16,10 @@ from gateway.cli.shared import fail, one_line
 @click.option("--prefix", default="sms", show_default=True, help="Topic prefix in the AsyncAPI document.")
 def schema_command(name: str | None, asyncapi: bool, out: Path | None, prefix: str) -> None:
     """Print the JSON Schema of a payload or event, or their names."""
+    if sum((name is not None, asyncapi, out is not None)) > 1:
+        raise click.UsageError("NAME, --asyncapi and --out exclude each other")
+    with one_line():
+        config.parse_broker({"topic_prefix": prefix}, {})
     documents = schema.schemas()
     if out is not None:
         with one_line():

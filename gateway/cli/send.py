@@ -12,7 +12,7 @@ import click
 
 from gateway import config, logs, producer
 from gateway.broker import topics
-from gateway.cli.shared import config_option, json_option, one_line
+from gateway.cli.shared import Seconds, config_option, json_option, one_line
 
 
 @click.command()
@@ -27,7 +27,7 @@ from gateway.cli.shared import config_option, json_option, one_line
 @click.option("--kind", default=None, type=click.Choice(["common", "flash", "short_code", "short_code_flash"]))
 @click.option("--schedule-at", default=None, help="RFC 3339 with zone.")
 @click.option("--valid-for", default=None, type=float, help="Seconds.")
-@click.option("--wait", default=0.0, help="Seconds to wait for the final event; its events are printed.")
+@click.option("--wait", default=0.0, type=Seconds, help="Seconds to wait for the final event; its events are printed.")
 @json_option
 def send(path: Path, broker_url: str, prefix: str, source: str, wait: float, as_json: bool, **fields: Any) -> None:
     """Publish one message to the broker of the configuration.

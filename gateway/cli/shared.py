@@ -4,6 +4,8 @@ Every command loads this module: it imports nothing that takes long.
 """
 
 import contextlib
+import math
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +16,7 @@ import click
 
 from gateway.config import ConfigError
 
+UNDECODED = re.compile("[\udc80-\udcff]")  # octets of an argument that are no UTF-8: PEP 383
 DEFAULT_CONFIG = Path("/etc/mensageiro/gateway.toml")
 
 PathType = click.Path(path_type=Path)
@@ -28,6 +31,26 @@ config_option = click.option(
     help="Configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Within(click.ParamType):  # type: ignore[type-arg] # generic in new versions of click alone
+    """A number within bounds, neither of which help repeats; NaN and the infinite are none."""
+
+    def __init__(self, name: str, kind: type[int] | type[float], least: int = 0, most: float = sys.float_info.max) -> None:
+        self.name, self._kind, self._least, self._most = name, kind, least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """Return the number. Raises BadParameter."""
+        try:
+            number = self._kind(value)
+        except ValueError:
+            number = math.nan
+        if not self._least <= number <= self._most:
+            self.fail(f"needs {self._least} {f'to {self._most:g}' if self._most < sys.float_info.max else 'or more'}", param, ctx)
+        return number
+
+
+Seconds = Within("seconds", float)
 
 
 class OneLineGroup(click.Group):
@@ -46,10 +69,17 @@ class OneLineGroup(click.Group):
         """Run, and exit."""
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
+        except UnicodeEncodeError:
+            if not any(map(UNDECODED.search, sys.argv)):
+                raise
+            fail("an argument is not UTF-8", 2)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code)
-        except click.Abort:
-            sys.exit(130)
+        except click.Abort as error:
+            if not isinstance(error.__context__, EOFError):
+                sys.exit(130)
+            click.echo(err=True)
+            fail("nothing was entered", 1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -63,9 +93,14 @@ def one_line(*failures: type[Exception], refusals: tuple[type[Exception], ...] =
     except refused as error:
         fail(str(error), 2)
     except failed as error:
-        fail(str(error) or type(error).__name__, 1)
+        fail(_words(error) or type(error).__name__, 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _words(error: Exception) -> str:
+    """Tell an error; of a file by its name, not by the number that C gave the error."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename and error.strerror else str(error)
 
 
 def fail(text: str, code: int) -> NoReturn:

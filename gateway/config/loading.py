@@ -1,5 +1,6 @@
 """Reading the file and what the environment puts over it, and checking what only this machine can tell."""
 
+import contextlib
 import os
 import re
 import tomllib
@@ -85,6 +86,9 @@ def secret(value: str, file: str, path: str) -> str:
 
 def check(config: Config) -> None:
     """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
+    with contextlib.suppress(PermissionError):  # others than the gateway's user may not see it, and check all the same
+        if (state_dir := Path(config.gateway.state_dir)).exists() and not state_dir.is_dir():
+            raise ConfigError(f"gateway.state_dir: {state_dir} is no folder")
     secret(config.broker.password, config.broker.password_file, "broker.password")
     _pem(config.broker.ca_file, "broker.ca_file")
     token = secret(config.callbacks.token, config.callbacks.token_file, "callbacks.token")

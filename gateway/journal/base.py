@@ -14,7 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -130,6 +130,9 @@ class Tick(NamedTuple):
     next_due: float | None  # wall time
 
 
+MOST = 1_000_000_000  # messages that one may ask for
+
+
 class Selection(msgspec.Struct, kw_only=True, frozen=True):
     """Which messages an operator means. All given conditions must hold; none given means none, but `all`."""
 
@@ -141,17 +144,17 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
     since: float | None = None
     until: float | None = None
     all: bool = False
-    limit: int = 1000
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 1000
 
 
-Stage = Literal["messages", "replies", "receipts", "refused", "fragments"]
+Stage = Literal["messages", "replies", "receipts", "unread", "refused", "fragments"]
 
 
 class Place(msgspec.Struct, frozen=True):
     """Where a number is being forgotten: what kind of thing, and the row after which to go on."""
 
     stage: Stage = "messages"
-    after: int = 0
+    after: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
 
 
 class Left(NamedTuple):

@@ -13,7 +13,9 @@ Known limit: a number that stands in somebody else's text, in an id or in a send
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -23,12 +25,13 @@ from gateway.journal.base import Forgotten, Left, Place, Stage, encode_event
 from gateway.journal.matching import destination, same_destination, tail
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, pack, unpack_message, unpack_receipt, unpack_reply
 from gateway.journal.transaction import Transaction
-from gateway.message import EventType, Message, QueueState
+from gateway.message import EventType, Message, QueueState, Receipt
 from gateway.msisdn import InvalidNumberError, parse
 
 MESSAGES = 100  # of a number a slice: each is rewritten with its events
 SCANNED = 1000  # rows a slice, where no index leads to the number
-PAYLOADS = 300  # refused ones a slice: each is looked through, letter by letter
+PAYLOADS = 300  # refused payloads and call-backs that were not understood a slice: each is looked through, letter by letter
+NOBODY = ""  # the destination of a receipt that names no number
 WAITING_LIMIT = 10_000  # while more events wait for the broker nothing is forgotten: each message would be looked for among them
 
 _replies = msgspec.json.Decoder(ReplyEvent)
@@ -141,14 +144,27 @@ def is_number(written: str, number: str) -> bool:
 
 
 def _parked(tx: Transaction, number: str, after: int, found: Forgotten) -> int | None:
-    rows = tx.all(_RECEIPTS, (tail(number), after, SCANNED))
-    of_number = [(row,) for row, body in rows if same_destination(unpack_receipt(body).to, number)]  # type: ignore[arg-type] # a BLOB
+    return _receipts(tx, number, tx.all(_RECEIPTS, (tail(number), after, SCANNED)), SCANNED, found)
+
+
+def _parked_of_nobody(tx: Transaction, number: str, after: int, found: Forgotten) -> int | None:
+    return _receipts(tx, number, tx.all(_RECEIPTS, (NOBODY, after, PAYLOADS)), PAYLOADS, found)
+
+
+def _receipts(tx: Transaction, number: str, rows: list[tuple[object, ...]], limit: int, found: Forgotten) -> int | None:
+    wanted = _pattern(number)
+    of_number = [(row,) for row, body in rows if _is_of(unpack_receipt(body), number, wanted)]  # type: ignore[arg-type] # a BLOB
     if of_number and _under_way(tx, number):
         found.left.append(Left("receipts", str(len(of_number)), "they wait for a message that is under way"))
     else:
         tx.memory.parked -= tx.run_many("DELETE FROM receipt WHERE row = ?", of_number)
         found.erased["receipts"] += len(of_number)
-    return _last(rows, SCANNED)
+    return _last(rows, limit)
+
+
+def _is_of(receipt: Receipt, number: str, wanted: re.Pattern[str]) -> bool:
+    """Say whether a parked receipt is about a number. A call-back that was not understood names none, but has what it said."""
+    return same_destination(receipt.to, number) if receipt.to else bool(wanted.search(_readable(unquote_to_bytes(receipt.raw))))
 
 
 def _under_way(tx: Transaction, number: str) -> bool:
@@ -201,6 +217,7 @@ _STAGES: Mapping[Stage, Callable[[Transaction, str, int, Forgotten], int | None]
     "messages": _messages,
     "replies": _reply_events,
     "receipts": _parked,
+    "unread": _parked_of_nobody,
     "refused": _refused,
     "fragments": _fragments,
 }
@@ -243,9 +260,10 @@ def _known_replies(connection: sqlite3.Connection, number: str) -> Iterator[Repl
 
 
 def _known_receipts(connection: sqlite3.Connection, number: str) -> Iterator[dict[str, object]]:
-    for _, body in _slices(connection, _RECEIPTS, tail(number)):
+    wanted = _pattern(number)
+    for _, body in chain(_slices(connection, _RECEIPTS, tail(number)), _slices(connection, _RECEIPTS, NOBODY)):
         receipt = unpack_receipt(body)
-        if same_destination(receipt.to, number):
+        if _is_of(receipt, number, wanted):
             yield {**msgspec.structs.asdict(receipt), "raw": _readable(receipt.raw)}
 
 

@@ -31,6 +31,7 @@ MAX_OPERATIONS = 256  # a group
 MAX_ROWS = 5000
 CHECKPOINT_INTERVAL = 0.5
 WAL_LIMIT = 64 << 20
+CUT_EVERY = 3600.0  # s: what was erased stands in the WAL no longer, though little is written over it
 _RETRY_FIRST, _RETRY_LAST = 0.2, 1.0
 _CLOSE_PATIENCE = 5.0
 
@@ -348,14 +349,14 @@ class Checkpointer:
         self._connection.close()
 
     def _main(self) -> None:
-        seen = 0
+        seen, cut = 0, time.monotonic()
         while not self._stop.wait(CHECKPOINT_INTERVAL):
-            commits, wanted = self._commits(), self._truncating.is_set()
+            commits, wanted = self._commits(), self._truncating.is_set() or time.monotonic() - cut > CUT_EVERY
             if commits == seen and not wanted:
                 continue
             self._truncating.clear()
             if self._checkpoint("TRUNCATE" if wanted else self._mode()):
-                seen = commits
+                seen, cut = commits, time.monotonic() if wanted else cut
             elif wanted:
                 self._truncating.set()
 

@@ -176,6 +176,12 @@ _MAGIC = (
 )
 
 
+def table() -> list[list[str]]:
+    """Return the numbers as they stand above, for people: a row each, the heads first."""
+    lines = [line.strip("|").replace("`", "") for line in (__doc__ or "").splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.split(" | ")] for line in lines if not line.startswith(" ---")]
+
+
 def behaviour(destination: str) -> Behaviour:
     """Look up what becomes of a message to `destination`, by its last four digits."""
     return _MAGIC.get(destination[-4:], ORDINARY)

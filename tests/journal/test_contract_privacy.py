@@ -11,7 +11,7 @@ from gateway.journal import privacy
 from gateway.journal.ageing import CATCH_UP, STEP
 from gateway.journal.base import Forgotten, Left, Place, Selection
 from gateway.journal.reader import read_only
-from gateway.message import Fragment, QueueState, Reason, Refusal, Rejected, Reply, Submitted
+from gateway.message import Fragment, QueueState, Reason, Receipt, Refusal, Rejected, Reply, Submitted
 from gateway.text.inbound import Coding
 
 NUMBER, OTHER = "11987654321", "21987654321"  # the same last 8 digits, another area code
@@ -208,6 +208,26 @@ async def test_parked_receipts_go_unless_a_message_of_the_number_is_under_way(be
     assert "fica" in kept
     await bench.restart()
     assert bench.journal.stats().parked == 1
+
+
+def unread(bench: Any, query: str) -> Receipt:
+    """Make what is parked of a call-back that was not understood: it names no number, but has all that was said."""
+    return Receipt(carrier="", message_id="", code=None, final=False, received_at=bench.now, raw=query.encode())
+
+
+@pytest.mark.parametrize("written", [NUMBER, f"55{NUMBER}", "%2B55+11+98765-4321", "(11)%2098765-4321"])
+async def test_a_parked_call_back_that_nobody_understood_goes_and_is_told_by_the_number_in_it(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setattr(privacy, "PAYLOADS", 2)
+    queries = [f"type=9&msisdn={OTHER}&n={number}" for number in range(3)] + [f"type=9&msisdn={written}&message=Marcador"]
+    await bench.journal.match([unread(bench, query) for query in queries], bench.now, 5.0)
+    journal = read_only(tmp_path / "journal.db")
+    assert [receipt["raw"] for receipt in (await journal.known(NUMBER))["receipts"]] == queries[-1:]
+    journal.close()
+    assert (await forget(bench)).erased["receipts"] == 1
+    assert "Marcador" not in everything(tmp_path)
+    assert bench.journal.stats().parked == 3
 
 
 @pytest.mark.parametrize("to", [NUMBER, "+55 11 98765-4321", "(11) 98765-4321", "011 98765.4321"])

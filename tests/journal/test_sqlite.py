@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.journal import writer
 from gateway.journal.base import JournalBrokenError, JournalLockedError, JournalUnavailableError, JournalVersionError, Selection
 from gateway.journal.reader import read_only
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.journal.transaction import Transaction
 from gateway.message import IllegalTransitionError, Message, QueueState, Receipt, Trigger
-from tests.support.waiting import write_locked
+from tests.support.waiting import until, write_locked
 
 NOW = 1_800_000_000.0
 POLICIES = Policies(instance="one", owner="one")
@@ -100,6 +101,18 @@ async def test_a_journal_of_a_newer_version_is_refused_and_left_unlocked(tmp_pat
     path.unlink()
     journal = SqliteJournal(path, POLICIES)
     await journal.open()
+    await journal.close()
+
+
+async def test_what_was_written_leaves_the_wal_while_nothing_else_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_INTERVAL", 0.01)
+    monkeypatch.setattr(writer, "CUT_EVERY", 0.1)
+    journal = SqliteJournal(tmp_path / "journal.db", POLICIES)
+    await journal.open()
+    await journal.append([message("a", "Segredo")])
+    wal = tmp_path / "journal.db-wal"
+    await until(lambda: b"Segredo" not in wal.read_bytes(), 10.0, "an empty WAL")
+    assert b"Segredo" in (tmp_path / "journal.db").read_bytes()
     await journal.close()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class Example:
                 stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=errors,
+                start_new_session=True,
             )
         if stdin is not None:
             assert self._process.stdin is not None
@@ -70,6 +72,14 @@ class Example:
             with suppress(ProcessLookupError):
                 self._process.terminate()
             await self.wait()
+
+    def command_lines(self) -> Iterator[bytes]:
+        """Give the command line of each of its processes: those of its session."""
+        assert self._process is not None
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended
+                if os.getsid(int(process.name)) == self._process.pid:
+                    yield (process / "cmdline").read_bytes()
 
     async def until(self, told: list[str]) -> None:
         """Wait until all that was told is `told`, in the order of each message."""
@@ -159,10 +169,9 @@ async def test_no_example_tells_a_password_or_a_number_on_its_command_line(shop:
     await send.start('{"id": "order-1", "to": "11987650002", "text": "x"}\n')
     try:
         await until(lambda: "again in" in send.errors, DEADLINE, "it tries")
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):
-                line = path.read_bytes()
-                assert USERS["loja"].encode() not in line
-                assert b"11987650002" not in line
+        lines = b"\n".join(send.command_lines())
     finally:
         await send.stop()
+    assert b"send.sh" in lines
+    assert USERS["loja"].encode() not in lines
+    assert b"11987650002" not in lines

@@ -91,7 +91,9 @@ async def test_no_log_and_no_command_tells_a_number_a_text_or_a_secret(stack: St
     await until(lambda: '"reloaded"' in stack.gateway.output, DEADLINE, "reloaded")
     stack.broker.restart()
     await stack.sandbox.kill()
-    await stack.http_until("/readyz", lambda status, _: status == 503)
+    for command in (("credits",), ("inbox", "--via", "webservice"), ("status", "0123456789")):
+        output += (await stack.command("account", *command))[1:]  # which fail, and say why
+    await stack.http_until("/readyz", lambda _, body: '"smpp": "down"' in body)
     await stack.start_sandbox()
     await stack.ready()
     stack.write_config({**stack.sections, "gateway": {"nothing": 1}})
@@ -152,6 +154,8 @@ async def commands(stack: Stack, id: str) -> list[str]:
         ("queue", "list", "--all"),
         ("queue", "list", "--all", "--json"),
         ("queue", "stats"),
+        ("account", "credits"),
+        ("account", "users", "list", "--json"),
         ("check-config",),
         ("check-config", "--json"),
         ("healthcheck", "--json"),

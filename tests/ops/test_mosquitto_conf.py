@@ -67,6 +67,8 @@ async def test_a_producer_hears_what_became_of_its_messages_and_nothing_of_its_n
         ("loja", "sms/event/receipt/loja", NOT_AUTHORIZED),
         ("loja", "sms/gateway/mensageiro", NOT_AUTHORIZED),
         ("painel", "sms/submit/loja", NOT_AUTHORIZED),
+        ("painel", "sms/submit/painel", NOT_AUTHORIZED),
+        ("painel", "sms/cancel/painel", NOT_AUTHORIZED),
         ("mensageiro", "sms/submit/loja", NOT_AUTHORIZED),
         ("atendimento", "sms/event/reply", NOT_AUTHORIZED),
     ],
