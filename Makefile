@@ -2,6 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q
+unexport PYTHONDONTWRITEBYTECODE  # or each of the many processes of the tests would compile the sources anew
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo test fault check format lint types imports audit bench lock docs site wheel sbom clean
