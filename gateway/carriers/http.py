@@ -75,6 +75,11 @@ class HttpWire:
         """What a message is paid by that names none."""
         return self._settings.cost_centre
 
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        return True
+
     # --- from message to request ---
 
     def prepare(self, message: Message) -> Prepared | Rejected:

@@ -11,7 +11,8 @@ Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outco
 - A batch that is refused for its shape was not taken: its messages go again one by one, from here. To put them back into the journal would
   gather them into the same batch; and here nothing has to be remembered, since they never leave the carrier.
 - Account trouble suspends the carrier; when the pause is over `credit` is 1 although the state says SUSPENDED: one message is the probe,
-  while other carriers go on with the rest. DOWN is probed by a call that sends nothing.
+  while other carriers go on with the rest. DOWN is probed by a call that sends nothing; so is SUSPENDED where that call tells of the
+  account, since perhaps no message comes.
 - Kinds without credits wait here: their messages come back `Deferred(ASIDE)` without being sent, until one of them gets through.
 - Receipts and replies do not come this way: call-backs have their own listener. `inbound` never returns.
 
@@ -373,17 +374,22 @@ class RequestCarrier:
         """Look for a provider that is down, and at the credits."""
         while True:
             now = self._monotonic()
-            if self._standing.wants_probe(now):
+            if self._wants_probe(now):
                 await self._probe(session)
             elif now >= self._credits_due and self._standing.state is CarrierState.READY:
                 await self._read_credits(session)
             await asyncio.sleep(LOOK * self._patience)
 
+    def _wants_probe(self, now: float) -> bool:
+        """Tell whether to look; what of a suspended carrier a message is about to find out needs no look."""
+        tells = self._standing.state is CarrierState.DOWN or (self._wire.knows_account and not self._under_way)
+        return tells and self._standing.wants_probe(now)
+
     async def _probe(self, session: aiohttp.ClientSession) -> None:
         began = self._monotonic()
         effect, detail = await self._wire.probe(session)
         if effect is Effect.ANSWERED:
-            self._standing.reached()
+            self._standing.reached(began)
         else:
             self._reason = detail
             self._take_effect(effect, began)

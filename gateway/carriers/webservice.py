@@ -172,6 +172,11 @@ class SoapWire:
         """What a message is paid by that names none."""
         return self._settings.cost_centre
 
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        return False
+
     # --- from message to request ---
 
     def prepare(self, message: Message) -> Prepared | Rejected:

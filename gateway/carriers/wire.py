@@ -50,6 +50,11 @@ class Wire(Protocol):
         """What a message is paid by that names none; 0 = none."""
         ...
 
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        ...
+
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how a message would go, or why it cannot. Pure."""
         ...

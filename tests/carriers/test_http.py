@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
 from gateway.carriers.requests import CONNECTIONS, NEVER_SENT, STALL
-from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.suspension import REST, SILENCES, STREAK
 from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
 from gateway.message import (
@@ -192,12 +192,13 @@ async def test_an_account_that_may_not_send_suspends_the_carrier_keeps_the_messa
     server: RawServer, start: Start, code: int
 ) -> None:
     server.answer = answering(f"{code};CLIENTE INVALIDO")
-    rig = start({"patience": 0.01})
+    now = [1000.0]
+    rig = start({"patience": 1.0, "monotonic": lambda: now[0]})
     outcome = await rig.outcome(message())
     assert isinstance(outcome, Deferred)
     assert (outcome.scope, outcome.code) == (Scope.CARRIER, code)
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 0)
-    await rig.carrier.wait_credit()
+    now[0] += REST[0]
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 1)
     server.answer = decent
     assert isinstance(await rig.outcome(message()), Submitted)
@@ -205,16 +206,28 @@ async def test_an_account_that_may_not_send_suspends_the_carrier_keeps_the_messa
     assert rig.carrier.credit() > 1
 
 
+async def test_a_suspended_account_that_nobody_needs_is_asked_for_until_it_is_well_again(server: RawServer, start: Start) -> None:
+    server.answer = lambda _: ok("93;CLIENTE INVALIDO")
+    rig = start()
+    await rig.outcome(message())
+    await until(lambda: len(server.of("crdtf")) > 2, 10, "it is asked for, and refused")
+    assert rig.carrier.state is CarrierState.SUSPENDED
+    server.answer = decent
+    await rig.until(CarrierState.READY)
+    assert len(server.of("send")) == 1
+    assert isinstance(await rig.outcome(message()), Submitted)
+
+
 async def test_a_provider_that_fails_to_book_leaves_one_message_in_doubt_and_rests(server: RawServer, start: Start) -> None:
     server.answer = answering("94")
-    rig = start()
+    rig = start({"patience": 1.0})
     assert isinstance(await rig.outcome(message()), InDoubt)
     assert rig.carrier.state is CarrierState.SUSPENDED
 
 
 async def test_refusals_for_this_carrier_suspend_it_only_when_nothing_else_comes(server: RawServer, start: Start) -> None:
     server.answer = answering("83")
-    rig = start()
+    rig = start({"patience": 1.0})
     await rig.until(CarrierState.READY)
     for row in range(STREAK):
         assert rig.carrier.state is CarrierState.READY
@@ -639,6 +652,11 @@ async def test_cancels_go_by_one_cacl_and_only_a_nine_is_cancelled(server: RawSe
 async def test_a_cancel_that_is_not_answered_for_its_message_failed(server: RawServer, start: Start, reply: Reply, outcome: object) -> None:
     server.answer = lambda request: reply if request.function == "cacl" else decent(request)
     assert await cancelled(start(), order(1, MD5)) == [outcome]
+
+
+async def test_an_id_in_capitals_is_the_same_id(server: RawServer, start: Start) -> None:
+    server.answer = lambda request: ok(f"{request.query['h']};9;CANCELADO") if request.function == "cacl" else decent(request)
+    assert await cancelled(start(), order(1, MD5.upper())) == [Cancelled()]
 
 
 async def test_an_order_without_ids_asks_nothing_and_one_of_several_is_cancelled_when_all_are(server: RawServer, start: Start) -> None:

@@ -14,7 +14,7 @@ from lxml import etree
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http_client import Fetched, NeverWritten, open_session
-from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.suspension import REST, SILENCES, STREAK
 from gateway.carriers.webservice import Fault, SoapClient, SoapWire, Unread
 from gateway.config import Webservice
 from gateway.demo.ports import free_port
@@ -176,6 +176,24 @@ async def test_an_account_that_may_not_send_suspends_the_carrier(server: RawServ
     server.answer = decent
     assert isinstance(await rig.outcome(message()), Submitted)
     assert rig.observer.states[-1] is CarrierState.READY
+
+
+async def test_a_suspended_service_is_asked_for_by_a_message_alone_since_a_connection_says_nothing_of_the_account(
+    server: RawServer, start: Start
+) -> None:
+    server.answer = returning("93")
+    now, looks = [1000.0], [0]
+
+    def monotonic() -> float:
+        looks[0] += 1
+        return now[0]
+
+    rig = start({"monotonic": monotonic})
+    await rig.outcome(message())
+    now[0] += REST[0]
+    seen = looks[0]
+    await until(lambda: looks[0] > seen + 20, 10, "it has looked")
+    assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 1)
 
 
 async def test_a_kind_without_credits_comes_back_by_a_message_that_tries(server: RawServer, start: Start) -> None:
