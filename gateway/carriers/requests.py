@@ -299,9 +299,9 @@ class RequestCarrier:
     # --- cancel ---
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
-        """Put cancels in line. Where none can go, the answer is `unknown`."""
+        """Put cancels in line. Without an id the answer is `unknown`; what cannot be asked gets none, and is handed out again."""
         for order in orders:
-            if self.ready_to_cancel and any(order.message_ids):
+            if any(order.message_ids):
                 self._cancels.put_nowait(order)
             else:
                 self._cancelled(order, CancelFailed("unknown"))
@@ -314,15 +314,21 @@ class RequestCarrier:
             orders = [await self._cancels.get()]
             while not self._cancels.empty():
                 orders.append(self._cancels.get_nowait())
-            outcomes: Mapping[str, CancelOutcome] = {}
+            asked_at, ids = self._monotonic(), list(dict.fromkeys(_ids(orders)))
+            outcomes: Mapping[str, CancelOutcome] = dict.fromkeys(ids, CancelFailed("unknown"))  # if it is stopped before the answer
             try:
-                outcomes = await self._wire.cancel(session, list(dict.fromkeys(_ids(orders))))
+                outcomes = await self._wire.cancel(session, ids)
             finally:
                 for order in orders:
-                    self._cancelled(order, _joined([outcomes.get(message_id) for message_id in _ids([order])]))
+                    if outcomes.keys() >= set(_ids([order])):
+                        self._cancelled(order, _joined([outcomes[message_id] for message_id in _ids([order])]))
                 self._cancelling = False
                 self._outcomes.wake()
                 self._freed.set()
+            if outcomes.keys() < set(ids):
+                self._reason = "a cancel found no connection"
+                self._take_effect(Effect.UNREACHABLE, asked_at)
+                self._announce()
 
     def _cancelled(self, order: CancelOrder, outcome: CancelOutcome) -> None:
         self._outcomes.add(CancelAnswer(order.row, outcome, self._clock()))
@@ -424,7 +430,6 @@ def _ids(orders: Sequence[CancelOrder]) -> list[str]:
     return [message_id for order in orders for message_id in order.message_ids if message_id]
 
 
-def _joined(outcomes: Sequence[CancelOutcome | None]) -> CancelOutcome:
+def _joined(outcomes: Sequence[CancelOutcome]) -> CancelOutcome:
     """An order is cancelled when each of its ids is; else the first failure says why."""
-    failures = [outcome or CancelFailed("unknown") for outcome in outcomes if not isinstance(outcome, Cancelled)]
-    return failures[0] if failures else Cancelled()
+    return next((outcome for outcome in outcomes if not isinstance(outcome, Cancelled)), Cancelled())

@@ -72,7 +72,7 @@ class Wire(Protocol):
         ...
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
-        """Ask to cancel, in as many requests as it takes."""
+        """Ask to cancel, in as many requests as it takes; of an id that could not be asked for nothing is told."""
         ...
 
     async def probe(self, session: aiohttp.ClientSession) -> Probe:
