@@ -213,8 +213,9 @@ async def test_a_suspended_carrier_whose_probe_is_not_concluded_rests_again(serv
     rig = start({"patience": 1.0, "monotonic": lambda: now[0]})
     await rig.outcome(message())
     now[0] += REST[0]
-    server.answer = answering("0")
+    server.answer = lambda request: ok("93" if request.function == "crdtf" else "0")
     assert isinstance(await rig.outcome(message()), Deferred)
+    now[0] += 2 * REST[0] - 1
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 0)
 
 
