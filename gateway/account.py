@@ -79,7 +79,8 @@ def choose(settings: Config, kinds: Sequence[Via], name: str | None) -> Account:
             raise config.ConfigError(f"--carrier: say which: {', '.join(account.name for account in found)}")
         if found:
             return found[0]
-    raise config.ConfigError(f"carriers: {name or 'none'} is of kind {' or '.join(kinds)}")
+    kind_wanted = " or ".join(kinds)
+    raise config.ConfigError(f"--carrier: {name} is not of kind {kind_wanted}" if name else f"carriers: none is of kind {kind_wanted}")
 
 
 _SECTIONS: Mapping[Via, type[Http] | type[Webservice]] = {"http": Http, "webservice": Webservice}
@@ -91,8 +92,7 @@ _SECTIONS: Mapping[Via, type[Http] | type[Webservice]] = {"http": Http, "webserv
 def ask(account: Account, requests: Sequence[Request]) -> list[Answer]:
     """Make requests of the kind of the carrier, in order. Raises AccountError and ConfigError."""
     section = account.settings
-    user = config.secret(section.user, section.user_file, f"carriers.{account.name}.user")
-    return asyncio.run(_ask(section, user, requests))
+    return asyncio.run(_ask(section, config.user(section, account.name), requests))
 
 
 async def _ask(section: Http | Webservice, user: str, requests: Sequence[Request]) -> list[Answer]:

@@ -366,8 +366,8 @@ def _broker(config: Config, metrics: Metrics) -> MqttBroker:
 def _carrier(name: str, config: Config, metrics: Metrics) -> Carrier:
     settings = config.carriers[name]
     if not isinstance(settings, Smpp):
-        user = configuration.secret(settings.user, settings.user_file, f"carriers.{name}.user")
-        return RequestCarrier(name, _wire(settings, user), max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
+        wire = _wire(settings, configuration.user(settings, name))
+        return RequestCarrier(name, wire, max_rate=settings.max_rate, observer=RequestMetrics(name, metrics))
     password = configuration.secret(settings.password, settings.password_file, f"carriers.{name}.password")
     zone = ZoneInfo(config.gateway.time_zone)
     return _usable(

@@ -116,7 +116,7 @@ class CancelledEvent(Event, tag="cancelled", kw_only=True):
 
 
 class CancelFailedEvent(Event, tag="cancel_failed", kw_only=True):
-    """The message was not cancelled. Never final."""
+    """The message was not cancelled, or nobody knows whether it was (`unknown`). Never final."""
 
     reason: Literal["too_late", "not_found", "refused", "unknown"]
     carrier: str | None = None

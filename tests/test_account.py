@@ -236,7 +236,7 @@ async def test_an_unknown_user_is_refused_without_being_named(desk: Desk) -> Non
         (("users", "add", "--name", "A", "--login", "a", "--password-file", "/none"), "password_file: cannot read /none"),
         (("inbox", "--from", "ontem"), "needs a time"),
         (("credits", "--carrier", "smpp"), "there is no carrier smpp"),
-        (("credits", "--carrier", "webservice"), "webservice is of kind http"),
+        (("credits", "--carrier", "webservice"), "--carrier: webservice is not of kind http"),
         (("status",), "HASH"),
     ],
 )

@@ -127,6 +127,18 @@ MISTAKES = {
         '[carriers.ws]\nkind = "webservice"\nuser = "a"\nurl = "http://x:hunter22@h/wbsapi.asmx"\n',
         "carriers.ws.url: takes no credentials",
     ),
+    "a URL with a blank": (
+        '[carriers.http]\nkind = "http"\nuser = "a"\nbase_url = "http://x/s ms"\n',
+        "carriers.http.base_url: has a blank, a control character, or one",
+    ),
+    "a user that XML cannot carry": (
+        '[carriers.ws]\nkind = "webservice"\nuser = "a\\u0001"\n',
+        "carriers.ws.user: has a blank, a control character, or one",
+    ),
+    "a namespace that is no URI": (
+        '[carriers.ws]\nkind = "webservice"\nuser = "a"\nnamespace = "http://x/ y"\n',
+        "carriers.ws.namespace: needs a URI, like http://tempuri.org/",
+    ),
     "two listeners at one place": (
         GOOD + '[callbacks]\nenabled = true\ntoken = "0123456789abcdef"\nlisten = "127.0.0.1:9090"\n',
         "callbacks.listen: is where admin listens",
@@ -245,6 +257,18 @@ def test_a_secret_file_loses_its_last_newline_and_must_hold_one_line(tmp_path: P
         config.secret("", str(file), "a.password")
     with pytest.raises(ConfigError, match=r"a\.password_file: cannot read"):
         config.secret("", str(tmp_path / "none"), "a.password")
+
+
+def test_a_user_from_a_file_may_have_no_blank_either(tmp_path: Path) -> None:
+    file = tmp_path / "user"
+    carrier = config.Webservice(user_file=str(file))
+    file.write_text("126b114c\n")
+    assert config.user(carrier, "ws") == "126b114c"
+    file.write_text("126b114c \n")
+    settings = parse(f'[gateway]\nroutes = ["ws"]\n[carriers.ws]\nkind = "webservice"\nuser_file = "{file}"\n')
+    with pytest.raises(ConfigError, match=r"carriers\.ws\.user_file: .* has a blank") as error:
+        config.check(settings)
+    assert "126b114c" not in str(error.value)
 
 
 def test_secrets_show_in_no_representation() -> None:

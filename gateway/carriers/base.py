@@ -86,7 +86,7 @@ class Carrier(Reporter, Protocol):
         ...
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
-        """Ask the provider to cancel. Each order comes back in outcomes()."""
+        """Ask the provider to cancel. Each order comes back in outcomes(), but those that it cannot be asked for now."""
         ...
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:

@@ -1,8 +1,8 @@
 """The HTTP carrier: the provider's HTTP API as a `Wire` of `requests.RequestCarrier`.
 
 One message goes by `send`, several that fit by one `mult` of layout 1: texts without delimiters; kind, cost centre, `fsd`, `z` and `arq` in
-common, since a batch has them once; each number once, since an answer may name its message by the number alone; no more than `batch`, the
-provider's 1,000, and what `max_url_bytes` holds. Each message goes under its surrogate number. A request is a GET with everything in its
+common, since a batch has them once; each number once, since an answer may name its message by the number alone; no more than `batch` and
+what `max_url_bytes` holds. Each message goes under its surrogate number. A request is a GET with everything in its
 URL, the user too: none of it is ever in a log line, an error or a metric.
 
 An answer is one only with status 200, and in words that the manual knows; anything else leaves the request's messages in doubt. `crdtf`
@@ -18,7 +18,7 @@ import aiohttp
 
 from gateway.carriers.base import Prepared
 from gateway.carriers.gathering import Fit, gather
-from gateway.carriers.http_client import OK, Exchange, Fetched, fetch, open_session
+from gateway.carriers.http_client import OK, Exchange, Fetched, NeverWritten, fetch, open_session
 from gateway.carriers.plain_text import fits_batch, not_encodable, plain_text, wants_priority
 from gateway.carriers.verdicts import Effect, Verdict, cancel_outcomes, verdict_of, verdicts_of_batch
 from gateway.carriers.wire import Load, Probe, Purse, verdict_without_answer
@@ -36,7 +36,6 @@ from gateway.provider.answers import (
     SendMultipleAnswer,
 )
 from gateway.provider.http import (
-    MAX_BATCH,
     AskCredits,
     BatchItem,
     CancelMessages,
@@ -68,12 +67,17 @@ class HttpWire:
     @property
     def batch(self) -> int:
         """How many messages a `mult` may take."""
-        return min(self._settings.batch, MAX_BATCH)
+        return self._settings.batch
 
     @property
     def default_cost_centre(self) -> int:
         """What a message is paid by that names none."""
         return self._settings.cost_centre
+
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        return True
 
     # --- from message to request ---
 
@@ -137,10 +141,12 @@ class HttpWire:
         return [verdict_without_answer(exchange)] * len(loads)
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
-        """Ask to cancel by `cacl`, as many at a time as a URL holds."""
+        """Ask to cancel by `cacl`, as many at a time as a URL holds; of an id that could not be asked for nothing is told."""
         outcomes: dict[str, CancelOutcome] = {}
         for group in self._cancel_groups(message_ids):
             exchange = await self._fetch(session, CancelMessages(protocols=tuple(group)))
+            if isinstance(exchange, NeverWritten):
+                break
             answer = _answer_of(CancelMessages(protocols=()), exchange) if isinstance(exchange, Fetched) else None
             outcomes |= cancel_outcomes(answer, group)
         return outcomes
@@ -151,7 +157,7 @@ class HttpWire:
         used = 0
         for message_id in message_ids:
             size = len(quote(message_id, safe="")) + _DELIMITER
-            if group and (used + size > room or len(group) == MAX_BATCH):
+            if group and (used + size > room):
                 yield group
                 group, used = [], 0
             group.append(message_id)

@@ -12,7 +12,9 @@ that is not. Connections that idle longer than most servers allow are not used a
 Nor are those over which a server said something that nobody had asked for: the next request would read it as its own answer.
 
 URLs hold secrets: they are in no error, no detail and no log line from here. Proxies of the environment are ignored, certificates verified.
-Known limit: an answer without Content-Length that breaks off looks whole; its reader must judge what it says.
+Known limit: an answer without Content-Length that breaks off looks whole, even where the connection was reset, as some servers end every
+answer. What is left of it says nothing wrong, but for two: an md5 may lack its end, and of a batch's first line the code, when it refuses
+and nothing follows, looks like the answer to all.
 """
 
 import os

@@ -11,7 +11,8 @@ Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outco
 - A batch that is refused for its shape was not taken: its messages go again one by one, from here. To put them back into the journal would
   gather them into the same batch; and here nothing has to be remembered, since they never leave the carrier.
 - Account trouble suspends the carrier; when the pause is over `credit` is 1 although the state says SUSPENDED: one message is the probe,
-  while other carriers go on with the rest. DOWN is probed by a call that sends nothing.
+  while other carriers go on with the rest. DOWN is probed by a call that sends nothing; so is SUSPENDED where that call tells of the
+  account, since perhaps no message comes.
 - Kinds without credits wait here: their messages come back `Deferred(ASIDE)` without being sent, until one of them gets through.
 - Receipts and replies do not come this way: call-backs have their own listener. `inbound` never returns.
 
@@ -298,9 +299,9 @@ class RequestCarrier:
     # --- cancel ---
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
-        """Put cancels in line. Where none can go, the answer is `unknown`."""
+        """Put cancels in line. Without an id the answer is `unknown`; what cannot be asked gets none, and is handed out again."""
         for order in orders:
-            if self.ready_to_cancel and any(order.message_ids):
+            if any(order.message_ids):
                 self._cancels.put_nowait(order)
             else:
                 self._cancelled(order, CancelFailed("unknown"))
@@ -313,15 +314,21 @@ class RequestCarrier:
             orders = [await self._cancels.get()]
             while not self._cancels.empty():
                 orders.append(self._cancels.get_nowait())
-            outcomes: Mapping[str, CancelOutcome] = {}
+            asked_at, ids = self._monotonic(), list(dict.fromkeys(_ids(orders)))
+            outcomes: Mapping[str, CancelOutcome] = dict.fromkeys(ids, CancelFailed("unknown"))  # if it is stopped before the answer
             try:
-                outcomes = await self._wire.cancel(session, list(dict.fromkeys(_ids(orders))))
+                outcomes = await self._wire.cancel(session, ids)
             finally:
                 for order in orders:
-                    self._cancelled(order, _joined([outcomes.get(message_id) for message_id in _ids([order])]))
+                    if outcomes.keys() >= set(_ids([order])):
+                        self._cancelled(order, _joined([outcomes[message_id] for message_id in _ids([order])]))
                 self._cancelling = False
                 self._outcomes.wake()
                 self._freed.set()
+            if outcomes.keys() < set(ids):
+                self._reason = "a cancel found no connection"
+                self._take_effect(Effect.UNREACHABLE, asked_at)
+                self._announce()
 
     def _cancelled(self, order: CancelOrder, outcome: CancelOutcome) -> None:
         self._outcomes.add(CancelAnswer(order.row, outcome, self._clock()))
@@ -373,17 +380,22 @@ class RequestCarrier:
         """Look for a provider that is down, and at the credits."""
         while True:
             now = self._monotonic()
-            if self._standing.wants_probe(now):
+            if self._wants_probe(now):
                 await self._probe(session)
             elif now >= self._credits_due and self._standing.state is CarrierState.READY:
                 await self._read_credits(session)
             await asyncio.sleep(LOOK * self._patience)
 
+    def _wants_probe(self, now: float) -> bool:
+        """Tell whether to look; what of a suspended carrier a message is about to find out needs no look."""
+        tells = self._standing.state is CarrierState.DOWN or (self._wire.knows_account and not self._under_way)
+        return tells and self._standing.wants_probe(now)
+
     async def _probe(self, session: aiohttp.ClientSession) -> None:
         began = self._monotonic()
         effect, detail = await self._wire.probe(session)
         if effect is Effect.ANSWERED:
-            self._standing.reached()
+            self._standing.reached(began)
         else:
             self._reason = detail
             self._take_effect(effect, began)
@@ -418,7 +430,6 @@ def _ids(orders: Sequence[CancelOrder]) -> list[str]:
     return [message_id for order in orders for message_id in order.message_ids if message_id]
 
 
-def _joined(outcomes: Sequence[CancelOutcome | None]) -> CancelOutcome:
+def _joined(outcomes: Sequence[CancelOutcome]) -> CancelOutcome:
     """An order is cancelled when each of its ids is; else the first failure says why."""
-    failures = [outcome or CancelFailed("unknown") for outcome in outcomes if not isinstance(outcome, Cancelled)]
-    return failures[0] if failures else Cancelled()
+    return next((outcome for outcome in outcomes if not isinstance(outcome, Cancelled)), Cancelled())

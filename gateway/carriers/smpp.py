@@ -331,8 +331,9 @@ class SmppCarrier:
     # --- cancel ---
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
-        """Send a cancel_sm for each message_id of each order. Where none can go, the answer is `unknown`."""
-        self._cancels.send(orders)
+        """Send a cancel_sm for each message_id of each order. Without a bind they get no answer, and are handed out again."""
+        if self.ready_to_cancel:
+            self._cancels.send(orders)
 
     def _write_cancel(self, order: CancelOrder, message_id: str, cancel: Cancel) -> bool:
         if not self.ready_to_cancel:

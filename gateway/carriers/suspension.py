@@ -6,7 +6,8 @@ A carrier that sends requests learns how it stands from what becomes of them. `S
   account sends. So a provider that went wrong gets one message into doubt, not as many as would fit.
 - `unreachable`: nothing was written. DOWN, and looked for again after a pause by a call that sends nothing (`probe`).
 - `silent`: written, and no answer that can be read. After SILENCES in a row, or one when it was not proven since the last trouble: DOWN.
-- `refused`: the account is at fault, or the provider said that it is. SUSPENDED until a pause is over; then one message is the probe.
+- `refused`: the account is at fault, or the provider said that it is. SUSPENDED until a pause is over; then one message is the probe, or
+  before one comes a call that tells of the account.
 - `not_here`: a message was refused for this carrier alone. Nothing by itself; STREAK in a row without an accepted one is the account's
   trouble, and suspends.
 - `answered`: READY, pauses begin anew. `taken` also ends the streak.
@@ -79,8 +80,8 @@ class Standing:
         return self._state is CarrierState.READY or (self._state is CarrierState.SUSPENDED and now >= self._until)
 
     def wants_probe(self, now: float) -> bool:
-        """Tell whether to look if a carrier that is DOWN can be reached."""
-        return self._state is CarrierState.DOWN and now >= self._until
+        """Tell whether to look if a carrier that is DOWN can be reached, or if one that is SUSPENDED is so still."""
+        return self._state is not CarrierState.READY and now >= self._until
 
     def rests(self, now: float) -> float:
         """Return the seconds until a pause is over; 0 where there is none."""
@@ -105,9 +106,9 @@ class Standing:
         if written_at >= self._since:
             self._trouble(CarrierState.DOWN, self._reach, now)
 
-    def reached(self) -> None:
-        """Note that a probe found it: messages are tried, one at a time."""
-        if self._state is CarrierState.DOWN:
+    def reached(self, asked_at: float) -> None:
+        """Note that a probe found it, and the account: messages are tried, one at a time. Pauses go on growing until one is answered."""
+        if asked_at >= self._since:
             self._state = CarrierState.READY
 
     def silent(self, now: float, written_at: float) -> None:

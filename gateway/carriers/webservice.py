@@ -172,6 +172,11 @@ class SoapWire:
         """What a message is paid by that names none."""
         return self._settings.cost_centre
 
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        return False
+
     # --- from message to request ---
 
     def prepare(self, message: Message) -> Prepared | Rejected:
@@ -220,11 +225,13 @@ class SoapWire:
         return [_without_result(called)] * len(loads)
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
-        """Ask to cancel, as many at a time as the manual admits."""
+        """Ask to cancel, as many at a time as the manual admits; of an id that could not be asked for nothing is told."""
         outcomes: dict[str, CancelOutcome] = {}
         for start in range(0, len(message_ids), provider.MAX_HASHES):
             group = message_ids[start : start + provider.MAX_HASHES]
             answer = await self._soap.call(session, provider.CancelMessages(protocols=tuple(group)))
+            if isinstance(answer, NeverWritten):
+                break
             outcomes |= cancel_outcomes(answer, group)
         return outcomes
 

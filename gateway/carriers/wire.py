@@ -50,6 +50,11 @@ class Wire(Protocol):
         """What a message is paid by that names none; 0 = none."""
         ...
 
+    @property
+    def knows_account(self) -> bool:
+        """Whether a probe tells of the account, too."""
+        ...
+
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how a message would go, or why it cannot. Pure."""
         ...
@@ -67,7 +72,7 @@ class Wire(Protocol):
         ...
 
     async def cancel(self, session: aiohttp.ClientSession, message_ids: Sequence[str]) -> Mapping[str, CancelOutcome]:
-        """Ask to cancel, in as many requests as it takes."""
+        """Ask to cancel, in as many requests as it takes; of an id that could not be asked for nothing is told."""
         ...
 
     async def probe(self, session: aiohttp.ClientSession) -> Probe:

@@ -10,7 +10,7 @@ must be beyond their types, `loading` reads.
 """
 
 from gateway.config.checks import address
-from gateway.config.loading import ConfigError, check, load, parse, parse_broker, public, secret
+from gateway.config.loading import ConfigError, check, load, parse, parse_broker, public, secret, user
 from gateway.config.sections import (
     CARRIER_KINDS,
     HOT_KEYS,
@@ -57,4 +57,5 @@ __all__ = [
     "parse_broker",
     "public",
     "secret",
+    "user",
 ]

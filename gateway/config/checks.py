@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,128}")  # what needs no escape in a path. RFC 3986 s2.3
 TOKEN_FAULT = "token: needs 16 to 128 of A-Z a-z 0-9 . _ ~ -"  # noqa: S105 - what is wrong with one
+NOT_VISIBLE = "has a blank, a control character, or one that is not ASCII"
 
 
 def address(listen: str, key: str) -> tuple[str, int]:
@@ -51,6 +52,8 @@ def url(url: str, key: str, schemes: tuple[str, ...]) -> SplitResult:
 
 def bare_url(text: str, key: str) -> None:
     """Refuse credentials and a query: what says who we are is `user`, and a URL is shown where a secret is not."""
+    if not all("!" <= character <= "~" for character in text):
+        raise ValueError(f"{key}: {NOT_VISIBLE}")
     parts = url(text, key, ("http", "https"))
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{key}: takes no credentials, no ? and no #; who asks is `user`")

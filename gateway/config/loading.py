@@ -10,8 +10,23 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from gateway.config.checks import TOKEN, TOKEN_FAULT
-from gateway.config.sections import C_OCTETS, CARRIER_KINDS, IN_WORDS, NAME, SECRETS, SECTIONS, Broker, Carrier, Config, Section, Smpp
+from gateway.config.checks import NOT_VISIBLE, TOKEN, TOKEN_FAULT
+from gateway.config.sections import (
+    C_OCTETS,
+    CARRIER_KINDS,
+    IN_WORDS,
+    NAME,
+    SECRETS,
+    SECTIONS,
+    VISIBLE,
+    Broker,
+    Carrier,
+    Config,
+    Http,
+    Section,
+    Smpp,
+    Webservice,
+)
 
 ENVIRONMENT_PREFIX = "MENSAGEIRO_"
 T = TypeVar("T")
@@ -84,6 +99,14 @@ def secret(value: str, file: str, path: str) -> str:
     return text
 
 
+def user(carrier: Http | Webservice, name: str) -> str:
+    """Return the integration user of the carrier `name`. Raises ConfigError."""
+    found = secret(carrier.user, carrier.user_file, f"carriers.{name}.user")
+    if not re.fullmatch(VISIBLE, found):
+        raise ConfigError(f"carriers.{name}.user_file: {carrier.user_file} {NOT_VISIBLE}")
+    return found
+
+
 def check(config: Config) -> None:
     """Check what only the machine can tell: that the files exist and the secrets can be read. Raises ConfigError."""
     with contextlib.suppress(PermissionError):  # others than the gateway's user may not see it, and check all the same
@@ -98,7 +121,7 @@ def check(config: Config) -> None:
         if isinstance(carrier, Smpp):
             _check_smpp(carrier, f"carriers.{name}")
         else:
-            secret(carrier.user, carrier.user_file, f"carriers.{name}.user")
+            user(carrier, name)
 
 
 def _check_smpp(carrier: Smpp, path: str) -> None:

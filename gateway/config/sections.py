@@ -29,12 +29,18 @@ TRANSLITERATE = "in every message replace what the GSM alphabet lacks (ã -> a),
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
 DATA_CODING = r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)"
 DataCodingKey = Annotated[str, Meta(pattern=DATA_CODING)]
+VISIBLE = r"^[!-~]*$(?!\n)"  # goes into URLs and envelopes
+_OF_URI = r"[A-Za-z0-9._~/?@!$&'()*+,;=:-]"
+NAMESPACE = rf"^(https?://[A-Za-z0-9.-]+(:[0-9]{{1,5}})?(/{_OF_URI}*)?|urn:{_OF_URI}+|[A-Za-z][A-Za-z0-9._/-]*)#?$(?!\n)"  # XML Names s2.2
 IN_WORDS = {  # what a pattern asks for: its own text is no answer to a mistake
     rf"^{NAME}$(?!\n)": "needs 1 to 32 of A-Z a-z 0-9 _ -",
     C_OCTETS: "has a character that SMPP cannot carry",
     TOPIC_PREFIX: "needs topic levels without + # and control characters, no $ or / at its beginning and no / at its end",
     DATA_CODING: "data_coding_in: a data_coding is 0 to 255, or 0x00 to 0xff",
+    VISIBLE: checks.NOT_VISIBLE,
+    NAMESPACE: "needs a URI, like http://tempuri.org/",
 }
+User = Annotated[str, Meta(pattern=VISIBLE)]
 CostCentre = Annotated[int, Meta(ge=0, le=4294967295)]
 
 
@@ -217,7 +223,7 @@ class Http(Section, frozen=True, tag="http", tag_field="kind"):
     """[carriers.<name>] with kind = "http": the provider's HTTP API"""
 
     base_url: Annotated[str, _help("without the function; https:// = TLS, verified")] = "http://url.com.br:2738/sms"
-    user: Annotated[str, _help("the integration user (or user_file): it is all the authentication there is, hence a secret")] = ""
+    user: Annotated[User, _help("the integration user (or user_file): it is all the authentication there is, hence a secret")] = ""
     user_file: str = ""
     cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
     timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0
@@ -239,8 +245,8 @@ class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
     """[carriers.<name>] with kind = "webservice": the provider's web service (SOAP)"""
 
     url: Annotated[str, _help("https:// = TLS, verified")] = "http://url.com.br/wbsapi.asmx"
-    namespace: Annotated[Given, _help("of its WSDL; the manual does not tell it")] = "http://tempuri.org/"
-    user: Annotated[str, _help("`Identificacao` (or user_file): a secret")] = ""
+    namespace: Annotated[str, Meta(pattern=NAMESPACE), _help("of its WSDL; the manual does not tell it")] = "http://tempuri.org/"
+    user: Annotated[User, _help("`Identificacao` (or user_file): a secret")] = ""
     user_file: str = ""
     cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
     timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0

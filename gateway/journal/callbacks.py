@@ -125,16 +125,24 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
 
 
 def _copy(tx: Transaction, record: Record, receipt: Receipt) -> _Copy | None:
-    """Choose the oldest copy in doubt; else the last one, unless it says that what we send again anyway has failed."""
+    """Choose the oldest copy in doubt; else the last one, unless what it says has failed is another: one from before, sent again since."""
     named = tx.policies.surrogates
     if must_wait(record) or not record.attempt:
         return None
     for n, carrier, opened_at in tx.all(_DOUBTFUL, (record.row,)) if tx.memory.doubts else ():
         if carrier in named and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
             return _Copy(n, carrier, opened_at, True)  # type: ignore[arg-type] # a REAL column
-    if record.carrier not in named or (record.state in _WAITING and receipt.final and receipt.code != _DELIVERED):
+    if record.carrier not in named or record.state is QueueState.IN_DOUBT:
+        return None
+    if receipt.final and receipt.code != _DELIVERED and (record.state in _WAITING or _of_another_copy(tx, record, receipt)):
         return None
     return _Copy(record.attempt, record.carrier, _left_at(tx, record), False)
+
+
+def _of_another_copy(tx: Transaction, record: Record, receipt: Receipt) -> bool:
+    """Tell whether a receipt, whose id is known of no copy, is of one before the last: the last one has an id of its own."""
+    last = part_row(record.row, record.attempt, 1)
+    return record.attempt > 1 and receipt.message_id != "" and any(part.message_id for part in parts_of(tx, record) if part.row == last)
 
 
 def _left_at(tx: Transaction, record: Record) -> float:

@@ -1,5 +1,6 @@
 """Who may call back: the secret path, the address list, the trusted proxies, and the limits."""
 
+import hmac
 from typing import Any
 
 import pytest
@@ -45,6 +46,20 @@ def test_any_word_before_the_token_will_do(word: str) -> None:
 )
 def test_any_other_path_is_not_found(path: str) -> None:
     assert guard().refusal(head(path=path), 0.0) == 404
+
+
+@pytest.mark.parametrize("path", [f"/callback/{TOKEN}", f"/callback/{TOKEN[:-1]}x", "/callback/x", f"/a b/{TOKEN}", f"/{TOKEN}"])
+def test_how_long_a_refusal_takes_tells_nothing_of_the_token(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    constant_time = hmac.compare_digest
+
+    def compare(given: bytes, wanted: bytes) -> bool:
+        compared.append((given, wanted))
+        return constant_time(given, wanted)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    guard().refusal(head(path=path), 0.0)
+    assert [wanted for _, wanted in compared] == [TOKEN.encode()]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "OPTIONS", "get", "CONNECT"])

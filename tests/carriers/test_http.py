@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 from urllib.parse import quote
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http import HttpWire, Part
-from gateway.carriers.requests import CONNECTIONS, NEVER_SENT, STALL
-from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.requests import CONNECTIONS, CREDITS_SOON, NEVER_SENT, STALL
+from gateway.carriers.suspension import REST, SILENCES, STREAK
 from gateway.carriers.wire import Load, Purse
 from gateway.config import Http
 from gateway.message import (
@@ -200,12 +201,13 @@ async def test_an_account_that_may_not_send_suspends_the_carrier_keeps_the_messa
     server: RawServer, start: Start, code: int
 ) -> None:
     server.answer = answering(f"{code};CLIENTE INVALIDO")
-    rig = start({"patience": 0.01})
+    now = [1000.0]
+    rig = start({"patience": 1.0, "monotonic": lambda: now[0]})
     outcome = await rig.outcome(message())
     assert isinstance(outcome, Deferred)
     assert (outcome.scope, outcome.code) == (Scope.CARRIER, code)
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 0)
-    await rig.carrier.wait_credit()
+    now[0] += REST[0]
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 1)
     server.answer = decent
     assert isinstance(await rig.outcome(message()), Submitted)
@@ -213,16 +215,40 @@ async def test_an_account_that_may_not_send_suspends_the_carrier_keeps_the_messa
     assert rig.carrier.credit() > 1
 
 
+async def test_a_suspended_carrier_whose_probe_is_not_concluded_rests_again(server: RawServer, start: Start) -> None:
+    server.answer = answering("93")
+    now = [1000.0]
+    rig = start({"patience": 1.0, "monotonic": lambda: now[0]})
+    await rig.outcome(message())
+    now[0] += REST[0]
+    server.answer = lambda request: ok("93" if request.function == "crdtf" else "0")
+    assert isinstance(await rig.outcome(message()), Deferred)
+    now[0] += 2 * REST[0] - 1
+    assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 0)
+
+
+async def test_a_suspended_account_that_nobody_needs_is_asked_for_until_it_is_well_again(server: RawServer, start: Start) -> None:
+    server.answer = lambda _: ok("93;CLIENTE INVALIDO")
+    rig = start()
+    await rig.outcome(message())
+    await until(lambda: len(server.of("crdtf")) > 2, 10, "it is asked for, and refused")
+    assert rig.carrier.state is CarrierState.SUSPENDED
+    server.answer = decent
+    await rig.until(CarrierState.READY)
+    assert len(server.of("send")) == 1
+    assert isinstance(await rig.outcome(message()), Submitted)
+
+
 async def test_a_provider_that_fails_to_book_leaves_one_message_in_doubt_and_rests(server: RawServer, start: Start) -> None:
     server.answer = answering("94")
-    rig = start()
+    rig = start({"patience": 1.0})
     assert isinstance(await rig.outcome(message()), InDoubt)
     assert rig.carrier.state is CarrierState.SUSPENDED
 
 
 async def test_refusals_for_this_carrier_suspend_it_only_when_nothing_else_comes(server: RawServer, start: Start) -> None:
     server.answer = answering("83")
-    rig = start()
+    rig = start({"patience": 1.0})
     await rig.until(CarrierState.READY)
     for row in range(STREAK):
         assert rig.carrier.state is CarrierState.READY
@@ -323,6 +349,17 @@ async def test_a_kind_comes_back_as_soon_as_the_provider_tells_of_credits(server
     assert "there are credits again" in [entry["event"] for entry in rig.log.entries]
 
 
+async def test_while_a_kind_has_no_credits_they_are_looked_at_more_often(server: RawServer, start: Start) -> None:
+    server.answer = lambda request: ok("97" if request.function == "send" else "1;1;0;0;0;0;0;")
+    now, patience = [1000.0], 0.001
+    rig = start({"patience": patience, "monotonic": lambda: now[0]})
+    await until(lambda: len(server.of("crdtf")) == 1, 10, "the first look")
+    await rig.outcome(message())
+    for looks in (2, 3, 4):
+        now[0] += patience * CREDITS_SOON
+        await until(lambda looks=looks: len(server.of("crdtf")) == looks, 10, f"look {looks}")  # type: ignore[misc] # mypy #15459
+
+
 async def test_after_its_pause_one_message_of_a_kind_tries_whether_there_are_credits(server: RawServer, start: Start) -> None:
     server.answer = lambda request: ok("97") if request.function != "crdtf" else ok("93")
     rig = start({"patience": 0.002})
@@ -388,6 +425,16 @@ async def test_work_that_has_gathered_goes_by_one_mult_and_each_message_gets_its
     assert request.query["l"] == "1"
     assert (request.query["t"], "c" in request.query) == ("47", True)
     assert items(request)[0] == "11987650001|oi 1|1"
+
+
+async def test_what_a_batch_shares_goes_along_once(server: RawServer, start: Start) -> None:
+    rig = start()
+    await rig.prove()
+    await rig.send(*batch(3, kind="short_code", priority=3, cost_centre=52, label="campanha", normalise=True))
+    assert [type(outcome) for outcome in await rig.outcomes(3)] == [Submitted] * 3
+    (request,) = server.of("mult")
+    expected = {"f": "2", "t": "52", "fsd": "1", "arq": "campanha", "z": "1"}
+    assert {name: request.query.get(name) for name in expected} == expected
 
 
 async def test_before_an_account_is_proven_one_message_goes_at_a_time(server: RawServer, start: Start) -> None:
@@ -505,6 +552,15 @@ async def test_a_provider_that_hangs_takes_along_what_is_under_way_and_no_more(s
     assert len(server.of("send")) == 3
 
 
+async def test_what_waits_in_line_when_an_answer_cannot_be_read_does_not_leave_beside_others(server: RawServer, start: Start) -> None:
+    rig = start(timeout=1.0)
+    await rig.prove()
+    server.answer = lambda request: ok("<html/>") if request.query.get("id") == "1" else HANG
+    await rig.send(*[message(row) for row in range(1, 31)])  # to one number: each goes by itself
+    assert Counter(map(type, await rig.outcomes(30))) == {InDoubt: CONNECTIONS, Deferred: 30 - CONNECTIONS}
+    assert len(server.of("send")) == CONNECTIONS + 1
+
+
 async def test_under_load_the_rate_is_handed_out_in_helpings(start: Start) -> None:
     now = [1000.0]
     rig = start({"max_rate": 20.0, "monotonic": lambda: now[0]})
@@ -530,9 +586,11 @@ messages = st.builds(
     st.just(1),
     to=st.sampled_from([f"1198765{number:04d}" for number in range(12)]),
     text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
-    kind=st.sampled_from(["common", "flash"]),
+    kind=st.sampled_from(["short_code", "short_code_flash"]),
     cost_centre=st.sampled_from([None, 7]),
     label=st.sampled_from([None, "x"]),
+    priority=st.sampled_from([2, 3]),
+    normalise=st.booleans(),
 )
 
 
@@ -550,7 +608,8 @@ def test_every_message_goes_in_one_request_and_every_batch_keeps_its_limits(want
         parts = [cast("Part", each.prepared.parts[0]) for each in request]
         assert len(parts) == len(request) <= size
         if len(parts) > 1:
-            assert len({part.fit.shared for part in parts if part.fit}) == 1
+            assert len({(part.send.kind, part.send.cost_centre, part.send.label) for part in parts}) == 1
+            assert len({(part.send.priority, part.send.normalise) for part in parts}) == 1
             assert len({part.send.number for part in parts}) == len(parts)
             assert not any(set(part.send.text) & set(";|\r\n") for part in parts)
             content = quote(";".join(f"{part.send.number}|{part.send.text}|{part.send.id}" for part in parts), safe="")
@@ -647,6 +706,24 @@ async def test_cancels_go_by_one_cacl_and_only_a_nine_is_cancelled(server: RawSe
 async def test_a_cancel_that_is_not_answered_for_its_message_failed(server: RawServer, start: Start, reply: Reply, outcome: object) -> None:
     server.answer = lambda request: reply if request.function == "cacl" else decent(request)
     assert await cancelled(start(), order(1, MD5)) == [outcome]
+
+
+async def test_an_id_in_capitals_is_the_same_id(server: RawServer, start: Start) -> None:
+    server.answer = lambda request: ok(f"{request.query['h']};9;CANCELADO") if request.function == "cacl" else decent(request)
+    assert await cancelled(start(), order(1, MD5.upper())) == [Cancelled()]
+
+
+async def test_a_cancel_that_found_no_connection_is_not_answered_so_that_it_is_asked_for_again(server: RawServer, start: Start) -> None:
+    server.answer = lambda request: ok(f"{request.query['h']};9;C") if request.function == "cacl" else decent(request)
+    rig = start({"patience": 0.01})
+    await rig.until(CarrierState.READY)
+    await server.stop()
+    rig.carrier.cancel([order(1, MD5)])
+    await rig.until(CarrierState.DOWN)
+    rig.carrier.cancel([order(1, MD5)])
+    await server.start()
+    assert await cancelled(rig, order(2, MD5)) == [Cancelled()]
+    assert len(server.of("cacl")) == 1
 
 
 async def test_an_order_without_ids_asks_nothing_and_one_of_several_is_cancelled_when_all_are(server: RawServer, start: Start) -> None:

@@ -114,6 +114,13 @@ async def test_what_a_server_says_unasked_is_nobodys_answer(serve: MakeServer, s
     assert [request.connection for request in server.requests] == [1, 3]
 
 
+async def test_a_proxy_of_the_environment_never_sees_a_request(serve: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    server = await serve(lambda _: ok("1"))
+    async with open_session(1) as session:
+        assert await get(session, server) == Fetched(200, b"1")
+
+
 async def test_nobody_listening_is_never_written(session: aiohttp.ClientSession) -> None:
     answer = await fetch(session, f"http://127.0.0.1:{free_port()}/sms/send", f"u={SECRET}", 10.0)
     assert answer == NeverWritten("no connection: Connection refused")

@@ -70,12 +70,14 @@ async def test_a_cancel_without_answer_is_unknown(smsc: Smsc, start: Start) -> N
     assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
 
 
-async def test_a_cancel_without_a_bind_is_unknown(smsc: Smsc, start: Start) -> None:
-    smsc.on_bind = smsc.hold
+async def test_a_cancel_without_a_bind_is_not_answered_so_that_it_is_asked_for_again(smsc: Smsc, start: Start) -> None:
     rig = start()
     assert not rig.carrier.ready_to_cancel
     rig.carrier.cancel([CancelOrder(1, "11987654321", None, ("id-1",))])
-    assert [answer.outcome for answer in await rig.answers(1)] == [CancelFailed("unknown")]
+    await rig.ready()
+    rig.carrier.cancel([CancelOrder(2, "11987654321", None, ("id-2",))])
+    assert rows(await rig.answers(1)) == [2]
+    assert len(smsc.cancels) == 1
 
 
 async def test_a_late_answer_to_a_cancel_is_not_told_twice(smsc: Smsc, start: Start) -> None:

@@ -28,7 +28,7 @@ def test_nothing_that_listens_is_down_until_a_probe_finds_it_and_then_one_messag
     assert not standing.wants_probe(10.0)
     assert standing.rests(10.0) == REACH[0]
     assert standing.wants_probe(10.0 + REACH[0])
-    standing.reached()
+    standing.reached(10.0 + REACH[0])
     assert (standing.state, standing.proven, standing.rests(11.0)) == (READY, False, 0.0)
 
 
@@ -43,13 +43,20 @@ def test_pauses_double_up_to_their_longest_and_begin_anew_after_an_answer() -> N
     standing.answered(now)
     standing.refused(now + 1, now + 1)
     assert standing.rests(now + 1) == REST[0]
+    for at in (now + 100, now + 200):
+        standing.unreachable(at, at)
+    assert standing.rests(now + 200) == 2 * REACH[0]
+    standing.answered(now + 300)
+    standing.unreachable(now + 400, now + 400)
+    assert standing.rests(now + 400) == REACH[0]
 
 
 def test_a_refused_account_rests_and_then_sends_one_message_to_try_with() -> None:
     standing = proven()
     standing.refused(5.0, 4.0)
     assert (standing.state, standing.may_send(5.0), standing.proven) == (SUSPENDED, False, False)
-    assert not standing.wants_probe(99.0), "a suspended carrier is tried by a message"
+    assert not standing.wants_probe(5.0)
+    assert standing.wants_probe(5.0 + REST[0]), "perhaps no message comes"
     assert standing.may_send(5.0 + REST[0])
     assert standing.state is SUSPENDED, "other carriers go on meanwhile"
     standing.taken(5.0 + REST[0])
@@ -65,6 +72,17 @@ def test_answers_to_what_was_written_before_a_trouble_neither_end_it_nor_make_it
         standing.unreachable(5.5, 4.5)
         standing.taken(4.9)
     assert (standing.state, standing.rests(5.0)) == (SUSPENDED, REST[0])
+
+
+def test_a_probe_that_finds_the_account_again_ends_a_suspension_but_not_its_growing_pauses() -> None:
+    standing = proven()
+    standing.refused(5.0, 4.0)
+    standing.reached(4.9)
+    assert standing.state is SUSPENDED, "asked before the trouble"
+    standing.reached(5.0 + REST[0])
+    assert (standing.state, standing.proven) == (READY, False)
+    standing.refused(40.0, 39.0)
+    assert (standing.state, standing.rests(40.0)) == (SUSPENDED, 2 * REST[0])
 
 
 def test_silence_first_narrows_and_repeated_takes_it_down() -> None:
@@ -88,7 +106,7 @@ def test_one_silence_after_a_trouble_is_enough_and_its_pause_grows() -> None:
     standing = proven()
     for _ in range(SILENCES):
         standing.silent(1.0, 1.0)
-    standing.reached()
+    standing.reached(40.0)
     standing.silent(40.0, 40.0)
     assert (standing.state, standing.rests(40.0)) == (DOWN, 2 * REST[0])
 

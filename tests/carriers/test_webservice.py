@@ -14,7 +14,8 @@ from lxml import etree
 
 from gateway.carriers.base import CarrierState, Prepared
 from gateway.carriers.http_client import Fetched, NeverWritten, open_session
-from gateway.carriers.suspension import SILENCES, STREAK
+from gateway.carriers.suspension import REST, SILENCES, STREAK
+from gateway.carriers.verdicts import Effect
 from gateway.carriers.webservice import Fault, SoapClient, SoapWire, Unread
 from gateway.config import Webservice
 from gateway.demo.ports import free_port
@@ -101,7 +102,7 @@ async def server() -> AsyncIterator[RawServer]:
 async def start(server: RawServer) -> AsyncIterator[Start]:
     """Start a carrier; keyword arguments are settings, and `options` those of the rig."""
     async with rigs() as make:
-        yield lambda options=None, **changes: make(SoapWire(settings(server.url, **changes), USER), options)
+        yield lambda options=None, **changes: make(SoapWire(settings(**{"url": server.url} | changes), USER), options)
 
 
 # --- One message ------------------------------------------------------------------------------------------------------------------
@@ -176,6 +177,24 @@ async def test_an_account_that_may_not_send_suspends_the_carrier(server: RawServ
     server.answer = decent
     assert isinstance(await rig.outcome(message()), Submitted)
     assert rig.observer.states[-1] is CarrierState.READY
+
+
+async def test_a_suspended_service_is_asked_for_by_a_message_alone_since_a_connection_says_nothing_of_the_account(
+    server: RawServer, start: Start
+) -> None:
+    server.answer = returning("93")
+    now, looks = [1000.0], [0]
+
+    def monotonic() -> float:
+        looks[0] += 1
+        return now[0]
+
+    rig = start({"monotonic": monotonic})
+    await rig.outcome(message())
+    now[0] += REST[0]
+    seen = looks[0]
+    await until(lambda: looks[0] > seen + 20, 10, "it has looked")
+    assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 1)
 
 
 async def test_a_kind_without_credits_comes_back_by_a_message_that_tries(server: RawServer, start: Start) -> None:
@@ -257,6 +276,17 @@ async def test_nobody_listening_defers_and_a_connection_brings_it_back(server: R
     await server.start()
     await rig.until(CarrierState.READY)
     assert isinstance(await rig.outcome(message()), Submitted)
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "url..com.br", f"{'x' * 64}.com.br"])
+async def test_a_name_that_nobody_knows_keeps_the_service_down_and_the_message(start: Start, host: str) -> None:
+    rig = start(url=f"http://{host}/wbsapi.asmx")
+    outcome = await rig.outcome(message())
+    assert outcome == Deferred("no connection: the name is not known", Scope.CARRIER)
+    async with open_session(1) as session:
+        probe = await SoapWire(settings(f"http://{host}/wbsapi.asmx"), USER).probe(session)
+    assert probe.effect is Effect.UNREACHABLE
+    assert rig.carrier.state is CarrierState.DOWN
 
 
 async def test_an_answer_that_does_not_come_leaves_the_message_in_doubt(server: RawServer, start: Start) -> None:

@@ -89,6 +89,8 @@ async def test_of_two_messages_with_one_id_the_phone_decides(bench: Any) -> None
     await by_http(bench, Submitted(("77",)), "b", to="21987651111")
     await call_back(bench, "77", to="11987650000")
     assert (await receipts(bench, "a"), await receipts(bench, "b")) == ([(2, True, True)], [])
+    await call_back(bench, "77", 5, to="21987651111")
+    assert (await receipts(bench, "a"), await receipts(bench, "b")) == ([(2, True, True)], [(5, True, True)])
 
 
 async def test_what_concerns_nobody_is_parked_and_does_not_stand_in_the_way_of_a_proof_by_text(bench: Any, unanswered: InDoubt) -> None:
@@ -191,6 +193,29 @@ async def test_what_the_provider_took_after_all_is_not_sent_again(bench: Any) ->
     await call_back(bench, MD5, 1, surrogate=message.surrogate)
     assert (await bench.state(), await bench.types("a")) == ("submitted", ["receipt"])
     assert await bench.claim(carrier="http") == []
+
+
+async def test_a_call_back_from_before_a_copy_left_proves_nothing_of_it(bench: Any, unanswered: InDoubt) -> None:
+    message = await by_http(bench, Deferred("not concluded", Scope.MESSAGE))
+    before = bench.now
+    bench.now += 10
+    (again,) = await bench.claim(carrier="http")
+    await bench.answer(again, unanswered, "http")
+    await call_back(bench, OTHER, 5, surrogate=message.surrogate, received_at=before)
+    assert await bench.types("a") == ["in_doubt"]
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_a_copy_that_failed_before_the_next_one_left_says_nothing_of_that_one(
+    bench: Any, doubtful: bool, unanswered: InDoubt
+) -> None:
+    message = await by_http(bench, Deferred("not concluded", Scope.MESSAGE))
+    await call_back(bench, OTHER, 5, surrogate=message.surrogate, received_at=bench.now)
+    bench.now += 10
+    (again,) = await bench.claim(carrier="http")
+    await bench.answer(again, unanswered if doubtful else Submitted((MD5,)), "http")
+    await call_back(bench, MD5, 2, surrogate=message.surrogate, received_at=bench.now)
+    assert await receipts(bench) == [(2, True, True)]
 
 
 async def test_of_two_copies_in_doubt_each_call_back_ends_one(bench: Any, unanswered: InDoubt, counted: Counted) -> None:

@@ -338,6 +338,17 @@ def test_a_code_that_is_in_no_table_says_nothing_of_the_message(code: str) -> No
     assert answer.result_class is C.UNKNOWN
 
 
+@pytest.mark.parametrize("code", sorted(set(RESULTS[F.SEND]) - {0}))
+@pytest.mark.parametrize("rest", ["", f";{MD5}", ";EM PALAVRAS", f";{MD5};11900000001;100544", f" {MD5}"])
+def test_an_answer_that_breaks_off_never_says_something_else(code: int, rest: str) -> None:
+    text = f"{code}{rest}"
+    whole = read(F.SEND, text)
+    for length in range(len(text)):
+        part = read(F.SEND, text[:length])
+        if isinstance(part, Entry) and part.result_class is not C.UNKNOWN:
+            assert part.result == getattr(whole, "result", None)
+
+
 @pytest.mark.parametrize("text", ["1;90", "90;1", "1\n90", f"1;{MD5}\n90", f"90\n{MD5}", f"1;{MD5}\n1;{SHORT_MD5}"])
 def test_a_send_that_is_answered_twice_is_not_believed(text: str) -> None:
     answer = read(F.SEND, text)

@@ -121,6 +121,15 @@ def test_a_code_alone_answers_for_the_whole_only_where_nothing_can_have_been_tak
         assert matched == BatchMatch({}, (0, 1, 2))
 
 
+@pytest.mark.parametrize("code", [0, 72, 85, 86, 87, 88, 93, 97])
+@pytest.mark.parametrize("form", ["number and id", "id", "number", "number first", "id first", "words"])
+def test_a_code_that_names_its_message_speaks_of_that_one_alone_though_no_other_line_came(code: int, form: str) -> None:
+    matched = match(FORMS[form](str(code), "", ASKED[1]))
+    assert matched.whole is None
+    assert set(matched.answers) <= {1}
+    assert {0, 2} <= set(matched.unmatched)
+
+
 def test_83_speaks_of_the_whole_in_the_web_service_too_but_as_a_shape() -> None:
     matched = match("83", function=Function.SEND_MULTIPLE)
     assert matched.whole is not None
@@ -160,6 +169,26 @@ def test_the_same_number_twice_is_told_apart_by_order_or_by_id_and_else_not_at_a
     assert protocols(whole) == dict(enumerate(MD5S[:3]))
     cut = match(f"1;{MD5S[1]};11900000001\n1;{MD5S[2]};11900000002", twice)
     assert protocols(cut) == {2: MD5S[2]}
+
+
+def test_a_line_that_may_be_of_either_of_two_messages_leaves_both_in_doubt_whatever_else_is_said() -> None:
+    twice = [BatchItem("11900000001", "um", 100544), BatchItem("11900000001", "dois", 100545), BatchItem("11900000002", "três", 100546)]
+    matched = match(f"1;{MD5S[0]};100544\n90;11900000001", twice)
+    assert matched == BatchMatch({}, (0, 1, 2))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_batch_whose_answer_breaks_off_after_a_message_that_was_taken_tells_nothing_wrong(form: str) -> None:
+    rows = [FORMS[form]("1", MD5S[0], ASKED[0]), FORMS[form]("97", "", ASKED[1]), FORMS[form]("1", MD5S[2], ASKED[2])]
+    answer = "\n".join(rows)
+    for length in range(len(answer)):
+        parsed = parse(Function.MULT, answer[:length].encode())
+        if isinstance(parsed, SendMultipleAnswer):
+            matched = match_batch(parsed.entries, ASKED)
+            assert matched.whole is None
+            for place, entry in matched.answers.items():
+                true = ResultClass.NO_CREDITS if place == 1 else ResultClass.ACCEPTED
+                assert entry.result_class in {true, ResultClass.UNKNOWN}
 
 
 def test_a_line_that_cannot_be_read_leaves_its_message_in_doubt() -> None:
