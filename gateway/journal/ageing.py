@@ -9,6 +9,7 @@ from gateway.events import ReplyEvent
 from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
+from gateway.journal.doubt import written_at
 from gateway.journal.intake import unknown_cancel
 from gateway.journal.parking import tell_early
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
@@ -59,9 +60,7 @@ def _wake(tx: Transaction, record: Record, now: float, report: Report) -> bool:
 def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:
     carrier = record.carrier or ""
     count(report, "in_doubt", carrier, "deadline")
-    tx.move(
-        record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(now - tx.policies.in_doubt_deadline), reason="no proof in time"
-    )
+    tx.move(record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(written_at(tx, record, now)), reason="no proof in time")
     tell_early(tx, record, now, report)
 
 

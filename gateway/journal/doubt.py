@@ -16,6 +16,7 @@ _DOUBTFUL = (
 )
 _OPEN = "SELECT message, part FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
 _SINCE = "SELECT min(doubtful_since) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"
+_WRITTEN = "SELECT min(opened_at) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"
 _ANY = "SELECT 1 FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL LIMIT 1"
 _RIVAL = "SELECT 1 FROM receipt WHERE destination = ? AND carrier = ? AND row <> ? LIMIT 1"
 
@@ -29,6 +30,12 @@ def since(tx: Transaction, record: Record) -> float | None:
         return None
     row = tx.one(_SINCE, (record.row, record.part))
     return row[0] if row else None  # type: ignore[return-value] # a REAL column
+
+
+def written_at(tx: Transaction, record: Record, now: float) -> float:
+    """Return when the oldest copy in doubt of the part whose turn it is was written to the provider; `now` where none is."""
+    row = tx.one(_WRITTEN, (record.row, record.part))
+    return now if row is None or row[0] is None else row[0]  # type: ignore[return-value] # a REAL column
 
 
 def has_doubt(tx: Transaction, record: Record) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.journal.records import instant
 from gateway.message import Cancel, Deferred, InDoubt, QueueState, Rejected, Submitted
 
 Counted = Callable[..., int]
@@ -172,6 +173,17 @@ async def test_no_answer_is_in_doubt_and_ends_so_at_the_deadline(bench: Any, una
     report = (await bench.journal.tick(bench.now)).report
     assert counted(report, "in_doubt", "smpp", "deadline") == 1
     assert [(event["type"], event["final"]) for event in await bench.events()] == [("in_doubt", False), ("in_doubt", True)]
+
+
+async def test_a_doubt_says_when_the_message_was_written_however_long_nobody_looked(bench: Any) -> None:
+    await bench.queue("a")
+    await bench.claim()
+    written = instant(bench.now)
+    bench.now += 3600  # the process was killed, and is started now
+    await bench.journal.recover(bench.now)
+    bench.now += 7200
+    await bench.journal.tick(bench.now)
+    assert [(event["type"], event["since"]) for event in await bench.events()] == [("in_doubt", written)] * 2
 
 
 async def test_a_late_response_ends_the_doubt(bench: Any, unanswered: InDoubt, counted: Counted) -> None:
