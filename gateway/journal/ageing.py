@@ -26,6 +26,10 @@ _NEXT = "SELECT min(due_at) FROM message WHERE state = ? AND due_at IS NOT NULL"
 # The oldest first, and of these what is old enough: a condition on the age would look through all that are younger.
 _OLD_EVENTS = "SELECT row, type, payload FROM (SELECT row, type, payload, at FROM event WHERE row > ? ORDER BY row LIMIT ?) WHERE at <= ?"
 _OLD_REFUSED = "SELECT row FROM (SELECT row, received_at FROM refused WHERE row > ? ORDER BY row LIMIT ?) WHERE received_at <= ?"
+_OLD_DOUBTS = (
+    "DELETE FROM attempt WHERE (message, n) IN (SELECT message, n FROM attempt ORDER BY message, n LIMIT ?) AND doubtful_since <= ? "
+    "AND NOT EXISTS (SELECT 1 FROM message WHERE row = attempt.message AND state <> 8)"
+)
 _SLEEPING = (QueueState.SCHEDULED, QueueState.DEFERRED)
 _replies = msgspec.json.Decoder(ReplyEvent)
 
@@ -107,6 +111,7 @@ def _retention(tx: Transaction, now: float) -> bool:
     tx.flush()
     before = tx.written
     _drop_parked(tx, now - tx.policies.parked_retention)
+    _drop_doubts(tx, now - tx.policies.parked_retention)
     if tx.memory.outbox <= _OUTBOX_LOOKED_THROUGH:
         _erase_replies(tx, now - tx.policies.text_retention)
         _delete_messages(tx, now - tx.policies.retention)
@@ -129,6 +134,12 @@ def _drop_parked(tx: Transaction, before: float) -> None:
     if tx.memory.parked:
         sql = "DELETE FROM receipt WHERE row IN (SELECT row FROM receipt ORDER BY row LIMIT ?) AND parked_at <= ?"
         tx.memory.parked -= tx.run(sql, (STEP, before))
+
+
+def _drop_doubts(tx: Transaction, before: float) -> None:
+    """Forget the doubts that messages ended with: a receipt that comes now would not be kept either."""
+    if tx.memory.doubts:
+        tx.memory.doubts -= tx.run(_OLD_DOUBTS, (STEP, before))
 
 
 def _forget_references(tx: Transaction, before: float) -> None:

@@ -117,7 +117,8 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
         return False
     if copy.doubtful:
         tx.resolve_doubt(record.row, copy.attempt)
-        count(report, "in_doubt", copy.carrier, "reference")
+        if record.state is not QueueState.DONE:
+            count(report, "in_doubt", copy.carrier, "reference")
     record.progress = None  # such carriers send a message whole
     part = part_of(tx, part_row(record.row, copy.attempt, 1), copy.carrier, receipt.message_id, 1, copy.sent_at)
     apply(tx, record, part, of_carrier(receipt, copy.carrier), match, now, report)

@@ -1,6 +1,7 @@
 """Messages that may or may not have been sent: who is in doubt, and which receipt proves one of them. docs/guarantees.md has the rules.
 
-An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
+An attempt stays in its table while it is open or in doubt; what its message ended without is kept as long as receipts are parked, since
+the provider may still report on it. A receipt whose id matches nothing proves an attempt in doubt, of the same
 carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
 carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the
 text (so that it is the first part, where there are several). Attempts at the same part of the same message are one candidate: the oldest.

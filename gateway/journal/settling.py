@@ -208,7 +208,8 @@ def _late(tx: Transaction, record: Record, settlement: Settlement, now: float, r
     known = tx.one("SELECT 1 FROM attempt WHERE message = ? AND n = ? AND doubtful_since IS NOT NULL", (record.row, answer.attempt))
     if known:
         tx.resolve_doubt(record.row, answer.attempt)
-        count(report, "in_doubt", carrier, "late_response")
+        if record.state is not QueueState.DONE:
+            count(report, "in_doubt", carrier, "late_response")
     if isinstance(outcome, Submitted):
         _late_submitted(tx, record, settlement, outcome, known is not None, now, report)
     elif known:

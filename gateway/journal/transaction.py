@@ -268,8 +268,6 @@ class Transaction:
         self.enqueue(row, message.response_topic, message.correlation)
 
     def _end(self, record: Record, trigger: Trigger, at: float) -> None:
-        if self.memory.doubts:
-            self.memory.doubts -= self.run("DELETE FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
         wanted, record.cancel = record.cancel, 0
         if wanted and trigger is not Trigger.CANCELLED:
             reason = "unknown" if trigger is Trigger.DOUBT_DEADLINE else "too_late"

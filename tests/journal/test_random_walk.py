@@ -41,7 +41,8 @@ from gateway.message import (
 from gateway.text.inbound import Coding
 
 POLICIES = Policies(
-    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, reply_timeout=60.0, fragment_limit=8,
+    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, parked_retention=600.0,
+    reply_timeout=60.0, fragment_limit=8,
     surrogates=frozenset({"http"}),
 )  # fmt: skip
 
