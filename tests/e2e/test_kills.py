@@ -79,6 +79,18 @@ async def test_what_was_scheduled_queued_or_submitted_before_a_kill_goes_on_afte
     assert stats["queue"]["submitted"][0] == 20
 
 
+@pytest.mark.fault
+async def test_what_was_on_its_way_at_a_kill_is_in_doubt_though_the_instance_is_called_otherwise_now(stack: MakeStack) -> None:
+    run = await stack({"carriers.smpp": {"response_timeout": 30.0}})
+    (id,) = await run.send(run.traffic.message("2001"))
+    await run.until_metric('mensageiro_queue_messages{state="active"}', lambda number: number == 1)
+    await run.gateway.kill()
+    run.write_config({"gateway": {"instance": "outra"}})
+    await run.start_gateway()
+    await run.accounted()
+    assert run.story(id) == ["in_doubt", "in_doubt!"]
+
+
 async def test_what_was_scheduled_leaves_at_its_time_after_a_restart(stack: MakeStack) -> None:
     run = await stack()
     soon = (now() + timedelta(seconds=2)).isoformat()
