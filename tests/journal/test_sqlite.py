@@ -191,6 +191,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_of(jou
         matched = asyncio.ensure_future(journal.match([receipt("x")], NOW, 0.0))
         await until(matched.done, 10, "its patience ends")
     del matched
+    await journal.routes()  # the writer has let it go, too
     gc.collect()
     assert complaints == []
 
