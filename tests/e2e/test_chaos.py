@@ -170,15 +170,25 @@ class Chaos:
         """Return the ids of which the provider took anything twice."""
         return {id for id, most in self.run.traffic.copies(self.run.ledger()).items() if most > 1}
 
-    def unreported(self) -> set[str]:
-        """Return the ids of which a provider that has lived since must have told the delivery, and no event tells it.
-
-        What is in doubt by the other ways need not be: of a batch their call-backs bear no number of ours.
-        """
+    def kept(self) -> set[tuple[str, str]]:
+        """Return what is with a provider that has lived since it took it, and by which way."""
         id_of = {number: id for id, number in self.run.traffic.number_of.items()}
-        kept = [entry for entry in self.run.ledger() if entry["at"] > self.killed_at[entry["way"]]]
-        taken = {(id_of[entry["to"].removeprefix("55")], entry["way"]) for entry in kept}
-        return {id for id, way in taken if self._lacks_delivery(id, proven=way == "smpp")}
+        entries = [entry for entry in self.run.ledger() if entry["at"] > self.killed_at[entry["way"]]]
+        return {(id_of[entry["to"].removeprefix("55")], entry["way"]) for entry in entries}
+
+    def unreported(self) -> set[str]:
+        """Return the ids whose delivery was surely reported, and no event tells it.
+
+        What is in doubt by other ways than SMPP need not be: of a batch the call-backs bear no number of ours.
+        """
+        return {id for id, way in self.kept() if self._lacks_delivery(id, proven=way == "smpp")}
+
+    def unheard(self) -> set[str]:
+        """Return the ids that were surely answered by the phone, and no event tells it."""
+        heard = {event["from"] for event in self.run.events if event["type"] == "reply"}
+        answered = {id for id, _ in self.kept() if self.run.traffic.magic_of[id] == "2012"}
+        lost = {id for id in answered if self.run.traffic.number_of[id] not in heard}
+        return {id for id in lost if not any(event["type"] == "cancelled" for event in self.run.told(id))}
 
     def _lacks_delivery(self, id: str, *, proven: bool) -> bool:
         if self.run.traffic.magic_of[id] not in DELIVERED or not self.payloads[id].get("receipt", True):
@@ -217,8 +227,8 @@ async def test_whatever_befalls_it_every_message_ends_once_is_sent_once_and_is_r
     print("MENSAGEIRO_CHAOS_SEED =", SEED)  # pytest shows it where the test fails
     async with asyncio.TaskGroup() as group:
         load = group.create_task(chaos.load())
-        gateway = chaos.suffer(*[chaos.gateway_is_killed] * 7, chaos.gateway_is_stopped, chaos.gateway_is_frozen, chaos.journal_is_locked)
-        others = chaos.suffer(*[chaos.provider_is_killed] * 4, *[chaos.provider_is_frozen] * 2, *[chaos.broker_is_restarted] * 2)
+        gateway = chaos.suffer(*[chaos.gateway_is_killed] * 6, chaos.gateway_is_stopped, chaos.gateway_is_frozen, chaos.journal_is_locked)
+        others = chaos.suffer(*[chaos.provider_is_killed] * 3, *[chaos.provider_is_frozen] * 2, *[chaos.broker_is_restarted] * 2)
         await asyncio.gather(gateway, others)
         chaos.over = True
         await load
@@ -229,7 +239,8 @@ async def test_whatever_befalls_it_every_message_ends_once_is_sent_once_and_is_r
     assert sent_by_two_ways(run) == {}
     assert {id for id in chaos.copied() if chaos.payloads[id].get("in_doubt") != "resubmit"} == set(), "sent twice though none may be"
     with suppress(AssertionError):
-        await until(lambda: not chaos.unreported(), 15, "receipts and call-backs", poll=0.2)
+        await until(lambda: not chaos.unreported() | chaos.unheard(), 15, "receipts, replies and call-backs", poll=0.2)
+    assert chaos.unheard() == set(), "replies that nobody was told"
     assert {id: run.story(id) for id in chaos.unreported()} == {}, "delivered, and nothing says so"
     assert chaos.misread() == []
     await run.until_metric("mensageiro_outbox_events", lambda number: number == 0)
