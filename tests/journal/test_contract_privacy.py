@@ -11,7 +11,7 @@ from gateway.journal import privacy
 from gateway.journal.ageing import CATCH_UP, STEP
 from gateway.journal.base import Forgotten, Left, Place, Selection
 from gateway.journal.reader import read_only
-from gateway.message import Fragment, InDoubt, QueueState, Reason, Refusal, Rejected, Reply, Submitted
+from gateway.message import Fragment, QueueState, Reason, Refusal, Rejected, Reply, Submitted
 from gateway.text.inbound import Coding
 
 NUMBER, OTHER = "11987654321", "21987654321"  # the same last 8 digits, another area code
@@ -130,8 +130,8 @@ async def test_a_late_receipt_for_a_forgotten_message_is_told_without_its_person
     assert (event["id"], event["state"], event["late"], event["metadata"]) == ("a", "delivered", True, {})
 
 
-async def test_a_message_that_ended_in_doubt_loses_the_digits_of_its_attempt_too(bench: Any, tmp_path: Path) -> None:
-    await bench.send("a", InDoubt("no response"), **PERSONAL)
+async def test_a_message_that_ended_in_doubt_loses_the_digits_of_its_attempt_too(bench: Any, tmp_path: Path, unanswered: Any) -> None:
+    await bench.send("a", unanswered, **PERSONAL)
     bench.now += 900
     await bench.journal.tick(bench.now)
     await publish_all(bench)
