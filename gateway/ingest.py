@@ -112,21 +112,20 @@ class Reader:
             return self._refusal(publish, source, error.reason, error.detail, now)
 
     def _submitted(self, submit: envelope.Submit, publish: Inbound, source: str, now: float) -> Message | Refusal:
-        content = _digest(_encoder.encode(submit))
         try:
-            return self._message(submit, content, publish, source, now)
+            return self._message(submit, publish, source, now)
         except _RefusedError as error:
             refusal = self._refusal(publish, source, error.reason, error.detail, now)
-            return msgspec.structs.replace(refusal, content=content)
+            return msgspec.structs.replace(refusal, content=_digest(_encoder.encode(submit)))
 
-    def _message(self, submit: envelope.Submit, content: bytes, publish: Inbound, source: str, now: float) -> Message:
+    def _message(self, submit: envelope.Submit, publish: Inbound, source: str, now: float) -> Message:
         schedule_at, expires_at = self._times(submit, publish.expiry, now)
         message = Message(
             source=source,
             id=submit.id,
             to=_number(submit.to),
             text=submit.text,
-            digest=content,
+            digest=_digest(_encoder.encode(submit)),
             received_at=now,
             expires_at=expires_at,
             routes=(),
