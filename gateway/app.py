@@ -51,6 +51,7 @@ from gateway.reload import Reload
 DRAIN_TIMEOUT = 20.0  # s for carriers' answers, and again for the outbox
 CLOSE_TIMEOUT = 5.0
 LEASE_MARGIN = 60.0  # s beyond twice the longest response_timeout: then another instance may recover an attempt
+OWNER = "lock"  # of attempts: who holds the journal's lock is alone, so what is open at a start is its own, whatever it was called before
 TICK_MAX = 1.0  # s between looks at what is due
 CLOCK_STEP = 5.0  # s by which wall and monotonic clock may part before it counts as a step
 CLOCK_SUSPENSION = 300.0  # s that nothing expires after a step
@@ -320,7 +321,7 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard, pulse: systemd
     smpp = {name: carrier for name, carrier in config.carriers.items() if isinstance(carrier, Smpp)}
     policies = Policies(
         instance=gateway.instance,
-        owner=gateway.instance,
+        owner=OWNER,
         in_doubt=gateway.in_doubt,
         in_doubt_deadline=gateway.in_doubt_deadline,
         receipt_deadline=gateway.receipt_deadline,
@@ -328,7 +329,7 @@ def _journal(config: Config, metrics: Metrics, clock: ClockGuard, pulse: systemd
         retention=journal.retention,
         text_retention=journal.text_retention,
         message_id_formats={name: carrier.message_id_format for name, carrier in smpp.items()},
-        surrogates=frozenset(config.carriers) - frozenset(smpp),
+        unnumbered=frozenset(smpp),
         reply_window=gateway.reply_window,
         reply_timeout=gateway.reply_timeout,
         senders={name: carrier.source_addr for name, carrier in smpp.items()},

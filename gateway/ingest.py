@@ -105,15 +105,21 @@ class Reader:
         try:
             if _checked(publish, address).kind == "cancel":
                 return Cancel(source=source, id=envelope.decode_cancel(publish.payload).id, received_at=now)
-            return self._message(publish, source, now)
+            return self._submitted(envelope.decode_submit(publish.payload), publish, source, now)
         except envelope.PayloadError as error:
             reason = Reason.TEXT_TOO_LONG if str(error) == envelope.TEXT_TOO_LONG else Reason.INVALID_PAYLOAD
             return self._refusal(publish, source, reason, str(error), now)
         except _RefusedError as error:
             return self._refusal(publish, source, error.reason, error.detail, now)
 
-    def _message(self, publish: Inbound, source: str, now: float) -> Message:
-        submit = envelope.decode_submit(publish.payload)
+    def _submitted(self, submit: envelope.Submit, publish: Inbound, source: str, now: float) -> Message | Refusal:
+        try:
+            return self._message(submit, publish, source, now)
+        except _RefusedError as error:
+            refusal = self._refusal(publish, source, error.reason, error.detail, now)
+            return msgspec.structs.replace(refusal, content=_digest(_encoder.encode(submit)))
+
+    def _message(self, submit: envelope.Submit, publish: Inbound, source: str, now: float) -> Message:
         schedule_at, expires_at = self._times(submit, publish.expiry, now)
         message = Message(
             source=source,

@@ -254,6 +254,7 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     metadata: dict[str, str] = {}
     response_topic: str | None = None
     correlation: bytes | None = None
+    content: bytes = b""  # the digest that its message would have: one that was taken under other settings is not refused now
 
 
 class Cancel(msgspec.Struct, kw_only=True, frozen=True):

@@ -419,6 +419,15 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_goes_on(b
     assert bench.journal.stats().queue[QueueState.QUEUED].number == 1
 
 
+async def test_a_message_whose_carriers_were_taken_out_of_the_settings_is_not_refused_when_it_comes_again(bench: Bench) -> None:
+    before = Reader(CARRIERS, RULES).read(publish(content(routes=["terse"])), NOW)
+    await bench.journal.append([before])
+    gone = Reader({name: carrier for name, carrier in CARRIERS.items() if name != "terse"}, RULES)
+    await bench.journal.append([gone.read(publish(content(routes=["terse"]), dup=True), NOW)])
+    assert await bench.journal.outbox(0, 10) == [], "nothing is told yet, and nothing is refused"
+    assert bench.journal.stats().queue[QueueState.QUEUED].number == 1
+
+
 def test_a_refused_cancel_does_not_tell_that_the_message_it_names_has_ended() -> None:
     found = refused(publish({"id": "a", "why": "x"}, topic="sms/cancel/shop"))
     assert (found.source, found.id) == ("shop", None)

@@ -9,6 +9,7 @@ from gateway.events import ReplyEvent
 from gateway.journal import outbox, replies
 from gateway.journal.base import Report, Tick, encode_event
 from gateway.journal.claiming import expire_waiting
+from gateway.journal.doubt import written_at
 from gateway.journal.intake import unknown_cancel
 from gateway.journal.parking import tell_early
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
@@ -25,6 +26,10 @@ _NEXT = "SELECT min(due_at) FROM message WHERE state = ? AND due_at IS NOT NULL"
 # The oldest first, and of these what is old enough: a condition on the age would look through all that are younger.
 _OLD_EVENTS = "SELECT row, type, payload FROM (SELECT row, type, payload, at FROM event WHERE row > ? ORDER BY row LIMIT ?) WHERE at <= ?"
 _OLD_REFUSED = "SELECT row FROM (SELECT row, received_at FROM refused WHERE row > ? ORDER BY row LIMIT ?) WHERE received_at <= ?"
+_OLD_DOUBTS = (
+    "DELETE FROM attempt WHERE (message, n) IN (SELECT message, n FROM attempt ORDER BY message, n LIMIT ?) AND doubtful_since <= ? "
+    "AND NOT EXISTS (SELECT 1 FROM message WHERE row = attempt.message AND state <> 8)"
+)
 _SLEEPING = (QueueState.SCHEDULED, QueueState.DEFERRED)
 _replies = msgspec.json.Decoder(ReplyEvent)
 
@@ -59,9 +64,7 @@ def _wake(tx: Transaction, record: Record, now: float, report: Report) -> bool:
 def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:
     carrier = record.carrier or ""
     count(report, "in_doubt", carrier, "deadline")
-    tx.move(
-        record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(now - tx.policies.in_doubt_deadline), reason="no proof in time"
-    )
+    tx.move(record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(written_at(tx, record, now)), reason="no proof in time")
     tell_early(tx, record, now, report)
 
 
@@ -108,6 +111,7 @@ def _retention(tx: Transaction, now: float) -> bool:
     tx.flush()
     before = tx.written
     _drop_parked(tx, now - tx.policies.parked_retention)
+    _drop_doubts(tx, now - tx.policies.parked_retention)
     if tx.memory.outbox <= _OUTBOX_LOOKED_THROUGH:
         _erase_replies(tx, now - tx.policies.text_retention)
         _delete_messages(tx, now - tx.policies.retention)
@@ -130,6 +134,12 @@ def _drop_parked(tx: Transaction, before: float) -> None:
     if tx.memory.parked:
         sql = "DELETE FROM receipt WHERE row IN (SELECT row FROM receipt ORDER BY row LIMIT ?) AND parked_at <= ?"
         tx.memory.parked -= tx.run(sql, (STEP, before))
+
+
+def _drop_doubts(tx: Transaction, before: float) -> None:
+    """Forget the doubts that messages ended with: a receipt that comes now would not be kept either."""
+    if tx.memory.doubts:
+        tx.memory.doubts -= tx.run(_OLD_DOUBTS, (STEP, before))
 
 
 def _forget_references(tx: Transaction, before: float) -> None:

@@ -4,9 +4,9 @@ The account is one, so a call-back may be of a message that went by SMPP, by HTT
 receipt names no carrier, and takes that of the message it is found to be of. An id that is known decides alone; the phone's number chooses
 where several messages bear it.
 
-Our number (`uuid`) comes back only from carriers that send it (`Policies.surrogates`). It proves a message where the phone agrees and the
-message left within AGE: one that is in doubt, one that was taken without an id (held for review), even one that is to be sent again since
-the provider seemed to have refused it. The id that came along is recorded, so that the next call-back is found by it.
+Our number (`uuid`) comes back only from carriers that send it (not `Policies.unnumbered`). It proves a message where the phone agrees and
+the message left within AGE: one that is in doubt, one that was taken without an id (held for review), even one that is to be sent again
+since the provider seemed to have refused it. The id that came along is recorded, so that the next call-back is found by it.
 
 What is found neither way is parked like any receipt; `catch_up` looks again once an answer is settled.
 """
@@ -70,7 +70,7 @@ def answered(tx: Transaction, reply: Reply) -> Record | None:
 
 def catch_up(tx: Transaction, record: Record, now: float, report: Report) -> None:
     """Apply the call-backs that came with our number before the answer was settled."""
-    if record.carrier not in tx.policies.surrogates or must_wait(record):
+    if record.carrier in tx.policies.unnumbered or must_wait(record):
         return
     caught = False
     for row, body in tx.all(_PARKED, (tail(record.message.to),)):
@@ -117,7 +117,8 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
         return False
     if copy.doubtful:
         tx.resolve_doubt(record.row, copy.attempt)
-        count(report, "in_doubt", copy.carrier, "reference")
+        if record.state is not QueueState.DONE:
+            count(report, "in_doubt", copy.carrier, "reference")
     record.progress = None  # such carriers send a message whole
     part = part_of(tx, part_row(record.row, copy.attempt, 1), copy.carrier, receipt.message_id, 1, copy.sent_at)
     apply(tx, record, part, of_carrier(receipt, copy.carrier), match, now, report)
@@ -126,13 +127,13 @@ def _prove(tx: Transaction, record: Record, receipt: Receipt, match: Match, now:
 
 def _copy(tx: Transaction, record: Record, receipt: Receipt) -> _Copy | None:
     """Choose the oldest copy in doubt; else the last one, unless what it says has failed is another: one from before, sent again since."""
-    named = tx.policies.surrogates
+    unnumbered = tx.policies.unnumbered
     if must_wait(record) or not record.attempt:
         return None
     for n, carrier, opened_at in tx.all(_DOUBTFUL, (record.row,)) if tx.memory.doubts else ():
-        if carrier in named and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
+        if carrier not in unnumbered and receipt.received_at >= opened_at:  # type: ignore[operator] # a REAL column
             return _Copy(n, carrier, opened_at, True)  # type: ignore[arg-type] # a REAL column
-    if record.carrier not in named or record.state is QueueState.IN_DOUBT:
+    if record.carrier is None or record.carrier in unnumbered or record.state is QueueState.IN_DOUBT:
         return None
     if receipt.final and receipt.code != _DELIVERED and (record.state in _WAITING or _of_another_copy(tx, record, receipt)):
         return None

@@ -1,6 +1,7 @@
 """Messages that may or may not have been sent: who is in doubt, and which receipt proves one of them. docs/guarantees.md has the rules.
 
-An attempt stays in its table while it is open or in doubt. A receipt whose id matches nothing proves an attempt in doubt, of the same
+An attempt stays in its table while it is open or in doubt; what its message ended without is kept as long as receipts are parked, since
+the provider may still report on it. A receipt whose id matches nothing proves an attempt in doubt, of the same
 carrier and destination, within the time of its submission, in two cases: it carries our reference, and no other attempt has it; or it
 carries no reference, there is one candidate alone, no rival is on its way or parked, and the receipt's excerpt is the beginning of the
 text (so that it is the first part, where there are several). Attempts at the same part of the same message are one candidate: the oldest.
@@ -16,6 +17,7 @@ _DOUBTFUL = (
 )
 _OPEN = "SELECT message, part FROM attempt WHERE destination = ? AND doubtful_since IS NULL AND carrier = ?"
 _SINCE = "SELECT min(doubtful_since) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"
+_WRITTEN = "SELECT min(opened_at) FROM attempt WHERE message = ? AND part = ? AND doubtful_since IS NOT NULL"
 _ANY = "SELECT 1 FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL LIMIT 1"
 _RIVAL = "SELECT 1 FROM receipt WHERE destination = ? AND carrier = ? AND row <> ? LIMIT 1"
 
@@ -29,6 +31,12 @@ def since(tx: Transaction, record: Record) -> float | None:
         return None
     row = tx.one(_SINCE, (record.row, record.part))
     return row[0] if row else None  # type: ignore[return-value] # a REAL column
+
+
+def written_at(tx: Transaction, record: Record, now: float) -> float:
+    """Return when the oldest copy in doubt of the part whose turn it is was written to the provider; `now` where none is."""
+    row = tx.one(_WRITTEN, (record.row, record.part))
+    return now if row is None or row[0] is None else row[0]  # type: ignore[return-value] # a REAL column
 
 
 def has_doubt(tx: Transaction, record: Record) -> bool:

@@ -27,7 +27,7 @@ def append(tx: Transaction, items: Sequence[Message | Refusal | Cancel], now: fl
             continue
         for item in run:
             if isinstance(item, Refusal):
-                _refuse(tx, item, report)
+                _refuse_or_repeat(tx, item, report)
             elif isinstance(item, Cancel):
                 _cancel(tx, item, now, report)
     tx.finish()
@@ -82,11 +82,15 @@ def _repeat(tx: Transaction, message: Message, report: Report) -> None:
     known = tx.record_by_id(message.source, message.id)
     assert known is not None  # it was in the way of the insertion
     if known.message.digest == message.digest:
-        count(report, "duplicates")
-        if known.seq:
-            tx.enqueue(known.row << MESSAGE_SHIFT | known.seq, message.response_topic, message.correlation)
-        return
-    _refuse(tx, _other_content(message), report)
+        _tell_again(tx, known, message, report)
+    else:
+        _refuse(tx, _other_content(message), report)
+
+
+def _tell_again(tx: Transaction, known: Record, repeated: Message | Refusal, report: Report) -> None:
+    count(report, "duplicates")
+    if known.seq:
+        tx.enqueue(known.row << MESSAGE_SHIFT | known.seq, repeated.response_topic, repeated.correlation)
 
 
 def _other_content(message: Message) -> Refusal:
@@ -112,6 +116,15 @@ def _respect_tombstone(tx: Transaction, message: Message, now: float, report: Re
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_or_repeat(tx: Transaction, refusal: Refusal, report: Report) -> None:
+    """Refuse what is not a repetition: settings may have changed since its message was taken, which goes its way all the same."""
+    taken = tx.record_by_id(refusal.source, refusal.id) if refusal.content and refusal.id is not None else None
+    if taken is not None and taken.message.digest == refusal.content:
+        _tell_again(tx, taken, refusal, report)
+    else:
+        _refuse(tx, refusal, report)
 
 
 def _refuse(tx: Transaction, refusal: Refusal, report: Report) -> None:

@@ -86,6 +86,7 @@ def _erase_message(tx: Transaction, record: Record, number: str) -> None:
     message = _without_person(record.message)
     record.body, record.decoded, record.last_error = pack(message), message, None
     tx.run("UPDATE message SET body = ?, destination = NULL, last_error = NULL WHERE row = ?", (record.body, record.row))
+    tx.memory.doubts -= tx.run("DELETE FROM attempt WHERE message = ?", (record.row,))  # has the number's last digits
     span = (record.row << MESSAGE_SHIFT, (record.row + 1 << MESSAGE_SHIFT) - 1)
     for row, payload in tx.all(_EVENTS, span):
         _scrub_event(tx, row, payload, number)

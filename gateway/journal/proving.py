@@ -5,7 +5,7 @@ from enum import Enum, auto
 from gateway.journal.base import Match, Report
 from gateway.journal.doubt import suspect
 from gateway.journal.matching import tail
-from gateway.journal.parking import apply_parked, unpark
+from gateway.journal.parking import apply_parked, must_wait, unpark
 from gateway.journal.records import Attempt, Record, part_row, unpack_receipt
 from gateway.journal.reporting import apply
 from gateway.journal.taking import accept, part_of
@@ -33,13 +33,15 @@ def prove(tx: Transaction, receipt: Receipt, match: Match, now: float, report: R
     record = tx.record(attempt.message)
     assert record is not None  # suspect has read it
     tx.resolve_doubt(attempt.message, attempt.n)
-    if record.state is QueueState.IN_DOUBT or record.possible_duplicate:  # else it is known to be taken, and only its id was not
+    done = record.state is QueueState.DONE
+    doubtful = record.state is QueueState.IN_DOUBT or record.possible_duplicate  # else it is known to be taken, and only its id was not
+    if doubtful and not done:
         count(report, "in_doubt", attempt.carrier, way)
     total = record.total
-    if total > 1 and attempt.part == record.part:
+    if total > 1 and attempt.part == record.part and not done:
         _take(tx, record, attempt, receipt, now, report)
     part = part_of(tx, part_row(record.row, attempt.n, attempt.part), attempt.carrier, receipt.message_id, total, attempt.opened_at)
-    if record.begun:
+    if must_wait(record):
         return Proof.EARLY
     if tx.memory.parked and receipt.message_id:
         apply_parked(tx, record, [part], attempt.carrier, now, report, attempt.reference)  # this one too, if it was parked

@@ -7,7 +7,8 @@ No more than `fragment_limit` parts wait: beyond it the oldest are told as if th
 content shows that a phone has begun to use its reference again: what was there is told as it is, and the part begins anew.
 
 `heard` remembers what was committed, in a bounded ring. A provider repeats what we did not answer, so what is identical to something whose
-response never left is told all the same, since people say a word twice, but marked `possible_duplicate`. What is identical to a part of a
+response never left is told all the same, since people say a word twice, but marked `possible_duplicate`; so is what comes by another
+connection within LOST_ANSWER: the response may have been lost with the first one. What is identical to a part of a
 reply that was told whole gathers apart from other parts: all of them again are such a reply once more; fewer tell nothing new, and go.
 
 A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
@@ -36,6 +37,7 @@ GAP = "[…]"
 LARGEST = 1024  # octets of a part: no radio carries a tenth of it, so what is larger does not wait, and what waits stays small
 HEARD = 100_000  # digests remembered
 SAME_BREATH = 2.0  # s: nothing that is repeated for want of a response is repeated so soon on the same connection
+LOST_ANSWER = 120.0  # s within which a provider that lost the connection, and a response with it, will have bound again and repeated
 STEP = 500  # parts, or digests
 _LOOKED_THROUGH = 50  # messages to a number
 
@@ -77,9 +79,8 @@ def take(tx: Transaction, reply: Reply, now: float, report: Report) -> None:
 
 
 def answered(tx: Transaction, replies: Sequence[Reply]) -> None:
-    """Record that the responses to these have left. Parts stay remembered, to be known again when only some of them are repeated."""
-    tx.run_many("DELETE FROM heard WHERE digest = ?", [(_digest(reply),) for reply in replies if reply.fragment is None])
-    tx.run_many("UPDATE heard SET answered = 1 WHERE digest = ?", [(_digest(reply),) for reply in replies if reply.fragment is not None])
+    """Record that the responses to these have left. All stay remembered: a response may be lost, and of parts only some repeated."""
+    tx.run_many("UPDATE heard SET answered = 1 WHERE digest = ?", [(_digest(reply),) for reply in replies])
     tx.finish()
 
 
@@ -121,10 +122,13 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
 def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) -> _Past:
     session, at, told, was_answered = known
     assert isinstance(at, float)
-    if was_answered and now - at > tx.policies.reply_timeout:
+    age, elsewhere = now - at, session is None or session != reply.session
+    if not was_answered:
+        return _Past(repeated=elsewhere or age >= SAME_BREATH, told=bool(told))
+    if age > tx.policies.reply_timeout:
         return _Past()  # by now its phone may well use the reference again
-    same_breath = session is not None and session == reply.session and now - at < SAME_BREATH
-    return _Past(repeated=not was_answered and not same_breath, told=bool(told))
+    lost = reply.fragment is None and session is not None and elsewhere and age < LOST_ANSWER
+    return _Past(repeated=lost, told=bool(told))
 
 
 # --- Parts ------------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gateway.journal import callbacks
 from gateway.journal.base import Report, Settlement
 from gateway.journal.claiming import expire_waiting
-from gateway.journal.doubt import any_doubt, deadline, has_doubt
+from gateway.journal.doubt import any_doubt, deadline, has_doubt, written_at
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.parking import apply_parked, must_wait, tell_early
 from gateway.journal.proving import apply_parked_for
@@ -98,7 +98,8 @@ def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Re
     if record.possible_duplicate and has_doubt(tx, record):
         # This copy was refused; whether the one before it was taken is still open.
         detail = f"sent again and refused: {outcome.detail}"
-        tx.move(record, Trigger.DOUBT, now, deadline(tx, record, now), carrier=carrier, since=instant(now), reason=detail)
+        since = instant(written_at(tx, record, now))
+        tx.move(record, Trigger.DOUBT, now, deadline(tx, record, now), carrier=carrier, since=since, reason=detail)
         return
     count(report, "messages", carrier, "rejected")
     tx.move(record, Trigger.REJECTED, now, reason=outcome.reason, detail=outcome.detail, carrier=carrier, code=outcome.code)
@@ -151,7 +152,7 @@ def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InD
     if _taken_before(tx, record, settlement, now, report):
         return
     due_at = settlement.answer.at + tx.policies.in_doubt_deadline
-    tx.move(record, Trigger.DOUBT, now, due_at, carrier=carrier, since=instant(settlement.answer.at), reason=outcome.detail)
+    tx.move(record, Trigger.DOUBT, now, due_at, carrier=carrier, since=instant(written_at(tx, record, now)), reason=outcome.detail)
     if tx.memory.parked:
         apply_parked_for(tx, record.message.to, carrier, now, report)
     if record.state is QueueState.IN_DOUBT and _may_resubmit(tx, record, now):
@@ -161,7 +162,7 @@ def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InD
 
 def _unnamed(tx: Transaction, record: Record, settlement: Settlement, outcome: Submitted) -> bool:
     """Say whether the provider gave what it took no id, and does not know it by our number either."""
-    return record.message.receipt and not any(outcome.message_ids) and settlement.carrier not in tx.policies.surrogates
+    return record.message.receipt and not any(outcome.message_ids) and settlement.carrier in tx.policies.unnumbered
 
 
 def _keep_attempt(tx: Transaction, record: Record, answer: Answer) -> None:
@@ -207,7 +208,8 @@ def _late(tx: Transaction, record: Record, settlement: Settlement, now: float, r
     known = tx.one("SELECT 1 FROM attempt WHERE message = ? AND n = ? AND doubtful_since IS NOT NULL", (record.row, answer.attempt))
     if known:
         tx.resolve_doubt(record.row, answer.attempt)
-        count(report, "in_doubt", carrier, "late_response")
+        if record.state is not QueueState.DONE:
+            count(report, "in_doubt", carrier, "late_response")
     if isinstance(outcome, Submitted):
         _late_submitted(tx, record, settlement, outcome, known is not None, now, report)
     elif known:

@@ -50,7 +50,9 @@ class Policies:
     refused_limit: int = 100_000
     tombstone: float = 300.0
     message_id_formats: Mapping[str, MessageIdFormat] = field(default_factory=dict)
-    surrogates: frozenset[str] = frozenset()  # carriers that tell the provider our number of a message
+    unnumbered: frozenset[str] = (
+        frozenset()
+    )  # carriers that tell the provider no number of ours; any other does, also one that was taken out
     reply_window: float = 172800.0
     reply_timeout: float = 3600.0
     fragment_limit: int = 10_000
@@ -268,8 +270,6 @@ class Transaction:
         self.enqueue(row, message.response_topic, message.correlation)
 
     def _end(self, record: Record, trigger: Trigger, at: float) -> None:
-        if self.memory.doubts:
-            self.memory.doubts -= self.run("DELETE FROM attempt WHERE message = ? AND doubtful_since IS NOT NULL", (record.row,))
         wanted, record.cancel = record.cancel, 0
         if wanted and trigger is not Trigger.CANCELLED:
             reason = "unknown" if trigger is Trigger.DOUBT_DEADLINE else "too_late"

@@ -312,6 +312,7 @@ def _hand_over(operations: list[_Operation]) -> None:
             continue
         if operation.error is not None:
             operation.future.set_exception(operation.error)
+            operation.future.exception()  # it is in the log by now; at a stop nobody waits for it, and asyncio would complain of each
         else:
             operation.future.set_result(operation.result)
 

@@ -1,7 +1,5 @@
 """SMPP cut, then the HTTP API, then back: every message leaves by one way, once, and ends in a published result."""
 
-import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,10 +8,6 @@ import pytest
 from tests.e2e.conftest import MakeStack
 from tests.support.fallback import TOKEN, USER, Fallback, sent_by_two_ways, taken_by_way
 from tests.support.stack import Stack
-from tests.support.waiting import until
-
-SEED = 20261124
-MOST_BATCHES = 400  # of a load that goes on until every way was seen
 
 MakeBoth = Callable[..., Awaitable[tuple[Stack, Fallback]]]
 
@@ -153,41 +147,3 @@ async def test_batches_answered_in_part_or_in_disorder_never_mix_their_messages(
     assert (result.by_type["in_doubt"] > 0) is (form == "fewer")
     if form != "fewer":
         assert all(result.final[id]["type"] == "rejected" for id in run.traffic.ids if id.startswith("3090"))
-
-
-@pytest.mark.fault
-async def test_under_load_smpp_http_and_the_gateway_are_killed_and_every_message_leaves_by_one_way_once(installation: MakeBoth) -> None:
-    run, fallback = await installation(gateway={"failover_after": 0.5, "receipt_deadline": 8.0})
-    rng = random.Random(SEED)
-
-    async def until_taken(way: str) -> None:
-        wanted = taken_by_way(run)[way] + rng.randrange(50, 150)
-        await until(lambda: taken_by_way(run)[way] >= wanted, 60, f"{way} takes {wanted}, now {taken_by_way(run)}")
-
-    async def load(ended: asyncio.Event) -> None:
-        for _ in range(MOST_BATCHES):
-            await run.publish(run.traffic.messages(100))
-            await until(lambda: ended.is_set() or len(run.traffic.ids) - len(run.ended()) < 400, 90, "the load is carried")
-            if ended.is_set():
-                return
-
-    async with asyncio.TaskGroup() as group:
-        ended = asyncio.Event()
-        group.create_task(load(ended))
-        await until_taken("smpp")
-        await run.sandbox.kill()
-        await until_taken("http")
-        await run.gateway.kill()
-        await run.start_gateway()
-        await until_taken("http")
-        await fallback.processes["http"].kill()
-        await until_taken("webservice")
-        await fallback.start("http")
-        await until_taken("http")
-        await run.start_sandbox()
-        await until_taken("smpp")
-        ended.set()
-    result = await run.accounted(timeout=120)
-    assert set(taken_by_way(run)) == {"smpp", "http", "webservice"}
-    assert sent_by_two_ways(run) == {}
-    assert max(result.taken.values()) == 1, "nothing was sent again"

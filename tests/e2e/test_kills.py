@@ -76,7 +76,19 @@ async def test_what_was_scheduled_queued_or_submitted_before_a_kill_goes_on_afte
     assert {tuple(run.story(id)) for id in scheduled} == {("cancelled!",)}
     assert {tuple(run.story(id)) for id in submitted} == {("accepted",)}, "nobody reported: they wait for their deadline of 72 h"
     stats = await run.json("queue", "stats")
-    assert stats["queue"]["submitted"][0] == 20
+    assert stats["queue"]["submitted"]["number"] == 20
+
+
+@pytest.mark.fault
+async def test_what_was_on_its_way_at_a_kill_is_in_doubt_though_the_instance_is_called_otherwise_now(stack: MakeStack) -> None:
+    run = await stack({"carriers.smpp": {"response_timeout": 30.0}})
+    (id,) = await run.send(run.traffic.message("2001"))
+    await run.until_metric('mensageiro_queue_messages{state="active"}', lambda number: number == 1)
+    await run.gateway.kill()
+    run.write_config({"gateway": {"instance": "outra"}})
+    await run.start_gateway()
+    await run.accounted()
+    assert run.story(id) == ["in_doubt", "in_doubt!"]
 
 
 async def test_what_was_scheduled_leaves_at_its_time_after_a_restart(stack: MakeStack) -> None:
@@ -106,7 +118,7 @@ async def test_sigterm_under_load_drains_and_leaves_nothing_in_doubt(stack: Make
         after = tap.commands[tap.commands.index(CommandId.UNBIND) + 1 :]
         assert set(after) <= {CommandId.DELIVER_SM_RESP}, "after it we only answer what crossed it on the wire"
     stats = await run.json("queue", "stats")
-    waiting = {state: number for state, (number, _) in stats["queue"].items()}
+    waiting = {state: each["number"] for state, each in stats["queue"].items()}
     assert (waiting["active"], waiting["in_doubt"]) == (0, 0), "ACTIVE, IN_DOUBT"
     assert waiting["queued"] > 0, "the rest waits, QUEUED"
     assert (await run.retained("sms/gateway/mensageiro"))["state"] == "down"

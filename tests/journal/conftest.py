@@ -20,7 +20,7 @@ def _sqlite(folder: Path, policies: Policies, clock: Callable[[], float]) -> Jou
 
 
 BACKENDS = {"sqlite": _sqlite}
-POLICIES = Policies(instance="test", owner="test", in_doubt_deadline=900.0, receipt_deadline=3600.0)
+POLICIES = Policies(instance="test", owner="test", unnumbered=frozenset({"smpp"}), in_doubt_deadline=900.0, receipt_deadline=3600.0)
 START = 1_800_000_000.0
 ROUTE = ("smpp", "http")
 

@@ -18,7 +18,7 @@ Counted = Callable[..., int]
 
 @pytest.fixture
 async def bench(new_bench: Any) -> Any:
-    return await new_bench(surrogates=frozenset({"http"}), receipt_deadline=3 * DAY)
+    return await new_bench(receipt_deadline=3 * DAY)
 
 
 async def by_http(bench: Any, outcome: Outcome | None, id: str = "a", **fields: Any) -> Message:
@@ -310,7 +310,7 @@ async def test_a_reply_that_comes_again_since_its_answer_was_lost_says_so(bench:
 
 
 async def test_a_call_back_for_a_message_that_was_deleted_finds_nothing_though_a_reply_was_looking_at_it(new_bench: Any) -> None:
-    bench = await new_bench(surrogates=frozenset({"http"}), retention=DAY)
+    bench = await new_bench(retention=DAY)
     message = await by_http(bench, Submitted((MD5,)))
     await call_back(bench, MD5, 7)
     await bench.journal.match(

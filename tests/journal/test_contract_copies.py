@@ -290,9 +290,10 @@ async def test_parts_that_were_taken_without_an_id_are_found_by_their_references
     assert [(event.get("part"), event["final"]) for event in events[1:]] == [(1, False), (2, True)]
 
 
-async def test_what_was_taken_without_an_id_and_has_ended_leaves_no_attempt(bench: Any) -> None:
-    await bench.send("a", Submitted(("",)))
+async def test_the_receipt_of_what_was_taken_without_an_id_is_told_late_where_its_message_has_ended(bench: Any) -> None:
+    message = await bench.send("a", Submitted(("",)))
     bench.now += 3600
     await bench.journal.tick(bench.now)
-    (shown,) = await bench.journal.show(None, "a")
-    assert (shown["state"], shown["attempts"]) == ("done", [])
+    await bench.receive("1", to=message.to, reference=message.reference)
+    told = [(event["state"], event["final"], event["late"]) for event in await bench.events() if event["type"] == "receipt"]
+    assert told == [("no_receipt", True, False), ("delivered", False, True)]

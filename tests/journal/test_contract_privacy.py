@@ -130,6 +130,15 @@ async def test_a_late_receipt_for_a_forgotten_message_is_told_without_its_person
     assert (event["id"], event["state"], event["late"], event["metadata"]) == ("a", "delivered", True, {})
 
 
+async def test_a_message_that_ended_in_doubt_loses_the_digits_of_its_attempt_too(bench: Any, tmp_path: Path, unanswered: Any) -> None:
+    await bench.send("a", unanswered, **PERSONAL)
+    bench.now += 900
+    await bench.journal.tick(bench.now)
+    await publish_all(bench)
+    await forget(bench)
+    assert NUMBER[-8:] not in everything(tmp_path)
+
+
 @pytest.mark.parametrize("state", ["scheduled", "queued", "active", "submitted", "held"])
 async def test_what_is_under_way_is_left_and_named(bench: Any, tmp_path: Path, state: str) -> None:
     await bench.queue("a", **PERSONAL, schedule_at=bench.now + 500 if state == "scheduled" else None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.journal.records import instant
 from gateway.message import Cancel, Deferred, InDoubt, QueueState, Rejected, Submitted
 
 Counted = Callable[..., int]
@@ -181,6 +182,54 @@ async def test_no_answer_is_in_doubt_and_ends_so_at_the_deadline(bench: Any, una
     report = (await bench.journal.tick(bench.now)).report
     assert counted(report, "in_doubt", "smpp", "deadline") == 1
     assert [(event["type"], event["final"]) for event in await bench.events()] == [("in_doubt", False), ("in_doubt", True)]
+
+
+async def test_a_receipt_with_our_reference_is_told_late_where_the_doubt_has_ended(
+    bench: Any, unanswered: InDoubt, counted: Counted
+) -> None:
+    message = await bench.send("a", unanswered)
+    bench.now += 900
+    await bench.journal.tick(bench.now)
+    bench.now += 3600  # the phone was off
+    report = await bench.receive("1", to=message.to, reference=message.reference)
+    assert counted(report, "receipts", "smpp", "delivered", "reference") == 1
+    assert counted(report, "in_doubt", "smpp", "reference") == 0, "it was counted at its deadline"
+    *_, event = await bench.events()
+    assert (event["id"], event["state"], event["late"], event["final"]) == ("a", "delivered", True, False)
+    assert bench.journal.stats().parked == 0
+
+
+async def test_the_part_that_a_message_ended_in_doubt_about_is_told_late_too(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", parts=3)
+    await bench.send_part(Submitted(("1",)), 3)
+    message = await bench.send_part(unanswered, 3)
+    bench.now += 900
+    await bench.journal.tick(bench.now)
+    await bench.receive("2", to=message.to, reference=message.reference)
+    *_, event = await bench.events()
+    assert (event["type"], event["part"], event["parts"], event["late"]) == ("receipt", 2, 3, True)
+    assert await bench.claim() == [], "the third part stays unsent"
+
+
+async def test_a_doubt_that_a_message_ended_with_is_kept_as_long_as_receipts_are(bench: Any, unanswered: InDoubt) -> None:
+    message = await bench.send("a", unanswered)
+    bench.now += bench.policies.parked_retention
+    await bench.journal.tick(bench.now)
+    (shown,) = await bench.journal.show(None, "a")
+    assert shown["attempts"] == []
+    await bench.receive("1", to=message.to, reference=message.reference)
+    assert bench.journal.stats().parked == 1
+
+
+async def test_a_doubt_says_when_the_message_was_written_however_long_nobody_looked(bench: Any) -> None:
+    await bench.queue("a")
+    await bench.claim()
+    written = instant(bench.now)
+    bench.now += 3600  # the process was killed, and is started now
+    await bench.journal.recover(bench.now)
+    bench.now += 7200
+    await bench.journal.tick(bench.now)
+    assert [(event["type"], event["since"]) for event in await bench.events()] == [("in_doubt", written)] * 2
 
 
 async def test_a_late_response_ends_the_doubt(bench: Any, unanswered: InDoubt, counted: Counted) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.journal.base import Selection
-from gateway.journal.replies import GAP, LARGEST, SAME_BREATH
+from gateway.journal.replies import GAP, LARGEST, LOST_ANSWER, SAME_BREATH
 from gateway.message import Deferred, Fragment, InDoubt, Rejected, Reply, Scope, Submitted
 from gateway.text.inbound import Coding
 
@@ -306,10 +306,18 @@ async def test_what_comes_again_on_another_session_because_it_was_not_answered_m
 async def test_what_comes_again_after_an_answer_is_another_reply(bench: Any) -> None:
     await hear(bench, reply(bench))
     await bench.journal.answered([reply(bench)], 5.0)
+    await hear(bench, reply(bench))
+    await bench.journal.answered([reply(bench)], 5.0)
+    bench.now += LOST_ANSWER
     await hear(bench, reply(bench, session=2))
-    await bench.journal.answered([reply(bench, session=2)], 5.0)
-    await hear(bench, reply(bench, session=3))
     assert await duplicates(bench) == [False, False, False]
+
+
+async def test_what_comes_again_by_another_session_soon_after_its_answer_may_be_a_duplicate(bench: Any) -> None:
+    await hear(bench, reply(bench))
+    await bench.journal.answered([reply(bench)], 5.0)  # and the connection broke before the provider had read it
+    await hear(bench, reply(bench, session=2))
+    assert await duplicates(bench) == [False, True]
 
 
 @pytest.mark.parametrize("other", [{"text": "Sim"}, {"sender": "11987650001"}, {"to": "27501"}, {"carrier": "other"}])

@@ -104,6 +104,16 @@ async def test_the_same_message_again_is_not_sent_again_but_told_again(bench: An
     assert bench.journal.stats().queue[QueueState.QUEUED].number == 0
 
 
+async def test_what_was_taken_under_other_settings_is_told_again_and_not_refused(bench: Any, counted: Counted) -> None:
+    message = await bench.send("a")
+    again = refusal(id="a", reason=Reason.NO_ROUTE, content=message.digest)
+    report = await bench.journal.append([again])
+    assert (counted(report, "duplicates"), counted(report, "messages", "", "rejected")) == (1, 0)
+    assert [event["type"] for event in await bench.events()] == ["accepted", "accepted"]
+    await bench.journal.append([refusal(id="a", reason=Reason.NO_ROUTE, content=b"other")])
+    assert [event["type"] for event in await bench.events()] == ["accepted", "accepted", "rejected"]
+
+
 async def test_the_same_id_twice_in_one_batch_is_one_message(bench: Any, counted: Counted) -> None:
     report = await bench.journal.append([bench.message("a"), bench.message("b"), bench.message("a")])
     assert counted(report, "duplicates") == 1

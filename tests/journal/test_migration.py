@@ -20,7 +20,7 @@ async def old(new_bench: Any, tmp_path: Path) -> Any:
     connection = sqlite3.connect(tmp_path / "journal.db")
     connection.executescript(Path(__file__).with_name("version1.sql").read_text("utf-8"))
     connection.close()
-    bench = await new_bench()
+    bench = await new_bench(owner="called otherwise now")
     bench.now = NOW
     await bench.journal.recover(bench.now)
     return bench

@@ -41,8 +41,9 @@ from gateway.message import (
 from gateway.text.inbound import Coding
 
 POLICIES = Policies(
-    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, reply_timeout=60.0, fragment_limit=8,
-    surrogates=frozenset({"http"}),
+    instance="walk", owner="walk", in_doubt_deadline=50.0, receipt_deadline=200.0, tombstone=30.0, parked_retention=600.0,
+    reply_timeout=60.0, fragment_limit=8,
+    unnumbered=frozenset({"smpp"}),
 )  # fmt: skip
 
 

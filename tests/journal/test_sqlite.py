@@ -1,6 +1,7 @@
 """What is special to the SQLite journal: the lock, versions, durability, and what it does when it cannot commit."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -194,6 +195,18 @@ async def test_a_lock_held_by_another_program_is_waited_out(journal: SqliteJourn
             await journal.match([receipt("x")], NOW, 0.1)
         assert not appended.done()
     await asyncio.wait_for(appended, 10)
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_of(journal: SqliteJournal, tmp_path: Path) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    with write_locked(tmp_path / "journal.db"):
+        matched = asyncio.ensure_future(journal.match([receipt("x")], NOW, 0.0))
+        await until(matched.done, 10, "its patience ends")
+    del matched
+    await journal.routes()  # the writer has let it go, too
+    gc.collect()
+    assert complaints == []
 
 
 async def test_a_broken_journal_fails_everything_for_good(tmp_path: Path, errors: Errors) -> None:

@@ -72,6 +72,7 @@ def _by_message(events: Iterable[Event], result: Audit) -> dict[str, dict[int, E
 
 def _check_story(id: str, story: Mapping[int, Event], result: Audit) -> None:
     if any(story):  # told on its own: a refused repetition of its id is another payload's story
+        _check_refusal(id, story, result)
         story = {seq: event for seq, event in story.items() if seq}
     finals = [seq for seq, event in story.items() if event["final"]]
     numbered = sorted(seq for seq in story if seq)
@@ -86,6 +87,12 @@ def _check_story(id: str, story: Mapping[int, Event], result: Audit) -> None:
         result.faults.append(f"{id}: {[event['type'] for event in after]} after its final event")
 
 
+def _check_refusal(id: str, story: Mapping[int, Event], result: Audit) -> None:
+    refused, first = story.get(0), min(event["time"] for seq, event in story.items() if seq)
+    if refused and refused["type"] == "rejected" and refused["reason"] != "duplicate_id" and refused["time"] > first:
+        result.faults.append(f"{id}: refused as {refused['reason']} when it came again, though it was taken before")
+
+
 def _check_copies(id: str, story: Mapping[int, Event], taken: int, result: Audit) -> None:
     marked = any(event.get("possible_duplicate") or event["type"] == "in_doubt" for event in story.values())
     types = {event["type"] for event in story.values()}
@@ -95,5 +102,6 @@ def _check_copies(id: str, story: Mapping[int, Event], taken: int, result: Audit
         result.faults.append(f"{id}: accepted, but the provider never took it")
     if taken and any(event["type"] == "cancelled" and not event.get("carrier") for event in story.values()):
         result.faults.append(f"{id}: told that we cancelled it, but the provider took it")
-    if taken and types and types <= {"rejected", "expired", "cancelled"}:
+    in_part = any(event.get("reason") == "incomplete" or (event.get("detail") or "").startswith("part ") for event in story.values())
+    if taken and types and types <= {"rejected", "expired", "cancelled"} and not in_part:
         result.faults.append(f"{id}: told {sorted(types)}, but the provider took it")

@@ -45,6 +45,15 @@ class Traffic:
         id_of = {number: id for id, number in self.number_of.items()}
         return Counter(id_of.get(entry["to"].removeprefix("55"), entry["to"]) for entry in ledger)
 
+    def copies(self, ledger: Iterable[Mapping[str, Any]]) -> Counter[str]:
+        """Count how often the provider took the same of each id: a message, or one of its parts."""
+        id_of = {number: id for id, number in self.number_of.items()}
+        most: Counter[str] = Counter()
+        for (to, _), times in Counter((entry["to"].removeprefix("55"), entry["digest"]) for entry in ledger).items():
+            id = id_of.get(to, to)
+            most[id] = max(most[id], times)
+        return most
+
     def leaks(self, log: str) -> list[str]:
         """Name what of our messages shows in a log: a text, or a number, however it is written."""
         found = [MARK] if MARK in log else []

@@ -12,7 +12,7 @@ CREATE TABLE fragment (
     UNIQUE (key, number)
 );
 
--- Digests of what was committed: of a whole reply until its response has left, of a part for some time.
+-- Digests of what was committed, for some time: a provider repeats what we did not answer, or what it could not hear the answer to.
 CREATE TABLE heard (
     row INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
