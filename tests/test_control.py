@@ -22,6 +22,7 @@ from gateway.journal.base import Bells, Selection, Settlement
 from gateway.journal.reader import read_only
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, InDoubt, Message
+from tests.support.waiting import DEADLINE
 
 NOW = 1_800_000_000.0
 READINESS: dict[str, object] = {"ready": True}
@@ -50,7 +51,7 @@ class Bench:
         try:
             writer.write(line)
             writer.write_eof()
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(DEADLINE):
                 return await reader.read()
         finally:
             writer.close()

@@ -22,11 +22,10 @@ from gateway.journal.base import Bells
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Cancel, Message, QueueState, Reason, Refusal, Rejected
 from gateway.metrics import Metrics
-from tests.support.waiting import until, write_locked
+from tests.support.waiting import DEADLINE, until, write_locked
 
 NOW = 1_800_000_000.0
 TO = "11987654321"
-DEADLINE = 10.0
 
 
 class Preparing:
@@ -396,7 +395,7 @@ async def test_nothing_is_acknowledged_while_the_journal_cannot_commit(bench: Be
     with write_locked(bench.path):
         bench.broker.batches.put_nowait([publish(content(id="a"), token="t1")])
         bench.broker.batches.put_nowait([publish(content(id="b"), token="t2")])
-        await until(lambda: not bench.journal.available, DEADLINE, "the journal cannot commit")
+        await until(lambda: not bench.journal.available, "the journal cannot commit")
         assert bench.broker.acknowledged.empty()
         assert bench.broker.batches.qsize() == 1, "and nothing more is read meanwhile"
     assert await bench.acknowledged() == ["t1"]

@@ -58,8 +58,8 @@ async def exported(stack: Stack) -> dict[str, Any]:
 
 async def test_a_number_is_exported_and_forgotten_while_the_gateway_runs(stack: Stack) -> None:
     await stack.send({"id": "a", "to": NUMBER, "text": TEXT, "metadata": {"nome": TEXT}})
-    await stack.until_ended(["a"], 20.0)
-    await until(lambda: any(event["type"] == "reply" for event in stack.events), 20.0, "the reply")
+    await stack.until_ended(["a"])
+    await until(lambda: any(event["type"] == "reply" for event in stack.events), "the reply")
     await stack.until_metric("mensageiro_outbox_events", lambda events: events == 0)
 
     known = await exported(stack)
@@ -72,10 +72,10 @@ async def test_a_number_is_exported_and_forgotten_while_the_gateway_runs(stack: 
     assert json.loads(result.stdout) == {"erased": {"messages": 1, "replies": 1, "receipts": 0, "refused": 0}, "left": []}
     empty = {"number": NUMBER, "messages": [], "replies": [], "receipts": [], "refused": [], "fragments": []}
     assert await exported(stack) == empty
-    await until(lambda: not traces(stack.state_dir), 20.0, "the WAL is cut")
+    await until(lambda: not traces(stack.state_dir), "the WAL is cut")
 
     await stack.send({"id": "b", "to": "11987650002", "text": "depois"})
-    await stack.until_ended(["b"], 20.0)
+    await stack.until_ended(["b"])
     assert await stack.gateway.stop() == 0
     assert traces(stack.state_dir) == []
     assert await exported(stack) == empty
@@ -95,7 +95,7 @@ async def test_what_is_under_way_is_told_and_exit_code_1_says_so(stack: Stack) -
 
 async def test_only_the_owner_may_read_what_is_kept(stack: Stack) -> None:
     await stack.send({"id": "a", "to": NUMBER, "text": TEXT})
-    await stack.until_ended(["a"], 20.0)
+    await stack.until_ended(["a"])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in stack.state_dir.iterdir()}
     assert {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "control.sock"} <= set(modes)
     assert {name: mode for name, mode in modes.items() if mode != 0o600} == {}

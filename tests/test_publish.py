@@ -18,10 +18,9 @@ from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Message, Reason, Refusal, Reply
 from gateway.metrics import Metrics
 from gateway.publish import Publish
-from tests.support.waiting import AT_ONCE, until
+from tests.support.waiting import AT_ONCE, DEADLINE, until
 
 NOW = 1_800_000_000.0
-DEADLINE = 10.0
 QUOTA = 0x97
 
 
@@ -71,7 +70,7 @@ class Window:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await until(condition, DEADLINE, "what the broker was to see", AT_ONCE)
+        await until(condition, "what the broker was to see", poll=AT_ONCE)
 
 
 class Bench:

@@ -16,10 +16,9 @@ from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.message import Answer, Message, QueueState, Receipt, Reply, Submitted
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
-from tests.support.waiting import AT_ONCE, until, write_locked
+from tests.support.waiting import AT_ONCE, DEADLINE, until, write_locked
 
 NOW = 1_800_000_000.0
-DEADLINE = 15.0
 POLICIES = Policies(instance="test", owner="test")
 
 
@@ -69,7 +68,7 @@ class Bench:
         return claimed
 
     async def until_idle(self) -> None:
-        await until(lambda: self.stage.idle, DEADLINE, "all is acknowledged", AT_ONCE)
+        await until(lambda: self.stage.idle, "all is acknowledged", poll=AT_ONCE)
 
     async def events(self) -> list[dict[str, Any]]:
         return [json.loads(row.payload) for row in await self.journal.outbox(0, 100)]
@@ -173,7 +172,7 @@ async def test_what_the_journal_cannot_commit_in_time_is_put_off_and_leaves_noth
 async def test_what_the_journal_commits_in_time_after_all_is_acknowledged(bench: Bench) -> None:
     with write_locked(bench.path):
         bench.smpp.report(receipt("77"), token="t1")
-        await until(lambda: not bench.journal.available, DEADLINE, "the journal cannot commit")
+        await until(lambda: not bench.journal.available, "the journal cannot commit")
         assert bench.smpp.answers.empty()
         assert not bench.stage.idle
     assert await bench.smpp.answered() == (["t1"], True)
@@ -204,9 +203,9 @@ async def test_each_carrier_hears_of_its_own_and_none_waits_for_another() -> Non
     stage = Receipts(carriers, cast("Journal", journal), Metrics(["smpp", "other"]), Bells(), lambda: NOW)
     task = asyncio.create_task(stage.run())
     smpp.report(receipt("1"), token="t1")
-    await until(lambda: len(journal.matches) == 1, DEADLINE, "the first is matched", 0)
+    await until(lambda: len(journal.matches) == 1, "the first is matched", poll=0)
     other.report(receipt("2"), token="t2")
-    await until(lambda: len(journal.matches) == 2, DEADLINE, "the second is matched", 0)
+    await until(lambda: len(journal.matches) == 2, "the second is matched", poll=0)
     journal.matches[1].set_result(Report())
     assert await other.answered() == (["t2"], True)
     still = stage.idle
@@ -223,7 +222,7 @@ async def test_a_journal_that_is_broken_ends_the_stage_and_nothing_is_acknowledg
     stage = Receipts(cast("dict[str, Carrier]", {"smpp": smpp}), cast("Journal", journal), Metrics(["smpp"]), Bells(), lambda: NOW)
     task = asyncio.create_task(stage.run())
     smpp.report(receipt("1"))
-    await until(lambda: journal.matches != [], DEADLINE, "it is matched", 0)
+    await until(lambda: journal.matches != [], "it is matched", poll=0)
     journal.matches[0].set_exception(JournalBrokenError("SQLITE_IOERR_FSYNC"))
     with pytest.RaisesGroup(JournalBrokenError):
         await asyncio.wait_for(task, DEADLINE)

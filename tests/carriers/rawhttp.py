@@ -85,7 +85,7 @@ class RawServer:
 
     async def until_requests(self, number: int) -> None:
         """Wait for requests."""
-        await until(lambda: len(self.requests) >= number, 10, f"{number} requests")
+        await until(lambda: len(self.requests) >= number, f"{number} requests")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

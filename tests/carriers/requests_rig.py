@@ -14,7 +14,8 @@ from gateway.carriers.wire import Wire
 from gateway.message import Answer, CancelAnswer, Message, Outcome
 from gateway.provider.answers import CreditRow
 from tests.carriers.rawhttp import RawServer, Reply, Request
-from tests.carriers.smsc import DEADLINE, Signal, message
+from tests.carriers.smsc import Signal, message
+from tests.support.waiting import DEADLINE
 
 USER = "126b114c"
 

@@ -20,8 +20,8 @@ from gateway.message import Answer, CancelAnswer, Message, Outcome
 from gateway.smpp.pdu import Bind, CancelSm, DeliverSm, Pdu, SubmitSm
 from gateway.smpp.session import RequestReceived, ResponseReceived, SessionClosed, SessionEvent, SessionSettings
 from gateway.smpp.stream import EventsCallback, SmppStream, serve
+from tests.support.waiting import DEADLINE
 
-DEADLINE = 5.0
 PASSWORD = "segredo1"
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 

@@ -18,9 +18,9 @@ from gateway.carriers.callback_inbound import CallbackReader, Reading
 from gateway.carriers.callbacks import DEFAULT, MAX_LINE, Callbacks, Limits
 from gateway.message import Receipt, Reply
 from gateway.metrics import Metrics
+from tests.support.waiting import DEADLINE
 
 NOW = 1_800_000_000.0
-DEADLINE = 15.0
 TOKEN = "s3cret-token-of-the-path"
 MD5 = "0f6e2f7b2a1f9c7d5e4b3a2918070605"
 STATUS = f"msisdn=5511987654321&status=1&date=2026-11-24%2010:20:30&type=2&md5={MD5}&uuid=4711"

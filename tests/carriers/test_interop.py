@@ -11,8 +11,9 @@ import pytest
 from gateway.demo.ports import free_port
 from gateway.message import Deferred, Receipt, Rejected, Reply, Submitted
 from gateway.smpp.constants import CommandStatus
-from tests.carriers.smsc import DEADLINE, Rig, message, messages, settings
+from tests.carriers.smsc import Rig, message, messages, settings
 from tests.support import npm
+from tests.support.waiting import DEADLINE
 
 smpp34: Any = pytest.importorskip("smpp34")
 
@@ -114,7 +115,7 @@ async def node() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
 
 
 async def line(stream: asyncio.StreamReader) -> Any:
-    return json.loads(await asyncio.wait_for(stream.readline(), 10.0))
+    return json.loads(await asyncio.wait_for(stream.readline(), DEADLINE))
 
 
 async def test_npm_smpp_reads_our_submits_and_we_read_its_receipts_and_replies(

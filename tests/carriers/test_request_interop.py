@@ -21,6 +21,7 @@ from tests.carriers.requests_rig import USER, Rig, rigs
 from tests.carriers.smsc import message
 from tests.sandbox.test_webservice import NODE
 from tests.support import npm
+from tests.support.waiting import DEADLINE
 
 StartAt = Callable[..., Rig]
 WAYS = ("http", "webservice")
@@ -161,7 +162,7 @@ async def npm_soap() -> AsyncIterator[tuple[asyncio.StreamReader, str]]:
 
 
 async def line(stream: asyncio.StreamReader) -> Any:
-    return json.loads(await asyncio.wait_for(stream.readline(), 20.0))
+    return json.loads(await asyncio.wait_for(stream.readline(), DEADLINE))
 
 
 async def test_npm_soap_serves_our_wsdl_reads_our_envelopes_and_we_read_its_answers(npm_soap: tuple[asyncio.StreamReader, str]) -> None:

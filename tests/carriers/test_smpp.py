@@ -31,6 +31,7 @@ from gateway.smpp.pdu import (
 )
 from gateway.smpp.stream import SmppStream
 from tests.carriers.smsc import Clock, Rig, Smsc, message, messages, receipt, rows, write
+from tests.support.waiting import DEADLINE
 
 Start = Callable[..., Rig]
 
@@ -102,7 +103,7 @@ async def test_wait_credit_returns_when_a_response_frees_the_window(smsc: Smsc, 
     ((stream, pdu),) = await smsc.submitted(1)
     assert not waiter.done()
     stream.respond(pdu, message_id="x")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await waiter
     assert rig.carrier.credit() == 1
 
@@ -114,7 +115,7 @@ async def test_wait_credit_returns_when_the_rate_admits_the_next(smsc: Smsc, sta
     assert admitted in (1, 2)
     rig.submit(*messages(admitted))
     assert rig.carrier.credit() == 0
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE):
         await rig.carrier.wait_credit()
     assert rig.carrier.credit() >= 1
 
@@ -348,7 +349,7 @@ async def test_stop_waits_for_responses_then_unbinds(smsc: Smsc, start: Start) -
     stopping = asyncio.create_task(rig.carrier.stop(5.0))
     for stream, pdu in smsc.submits:
         stream.respond(pdu, message_id="x")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await stopping
     assert await rig.outcomes(4) == [Submitted(("x",), "gsm7")] * 4
     await rig.ended()
@@ -365,7 +366,7 @@ async def test_stop_lets_what_arrived_be_acknowledged(smsc: Smsc, start: Start) 
     stopping = asyncio.create_task(rig.carrier.stop(5.0))
     await asyncio.wait([stopping], timeout=0)
     rig.carrier.acknowledge([arrival.token], committed=True)
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, DEADLINE)
     assert [pdu.command_status for pdu in smsc.answers] == [0]
 
 
@@ -375,7 +376,7 @@ async def test_stop_is_bounded_and_leaves_what_has_no_answer_in_doubt(smsc: Smsc
     await rig.ready()
     rig.submit(message())
     await smsc.submitted(1)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE):
         await rig.carrier.stop(0.2)
     assert await rig.outcomes(1) == [InDoubt("the session ended before the response")]
 

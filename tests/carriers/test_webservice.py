@@ -37,7 +37,7 @@ from gateway.provider.webservice import AskStatuses, ReadInbox, SendUnique
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig, batch, rigs, serving
 from tests.carriers.smsc import message
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 MD5 = "8eb339e2545a9e01d60e542d6798a4b5"
 NAMESPACE = "http://tempuri.org/"
@@ -193,7 +193,7 @@ async def test_a_suspended_service_is_asked_for_by_a_message_alone_since_a_conne
     await rig.outcome(message())
     now[0] += REST[0]
     seen = looks[0]
-    await until(lambda: looks[0] > seen + 20, 10, "it has looked")
+    await until(lambda: looks[0] > seen + 20, "it has looked")
     assert (rig.carrier.state, rig.carrier.credit()) == (CarrierState.SUSPENDED, 1)
 
 
@@ -202,7 +202,7 @@ async def test_a_kind_without_credits_comes_back_by_a_message_that_tries(server:
     rig = start()
     assert isinstance(await rig.outcome(message(1)), Deferred)
     server.answer = decent
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while not isinstance(await rig.outcome(message(2)), Submitted):
             await asyncio.sleep(0.01)
     assert len(server.requests) == 2
@@ -513,7 +513,7 @@ async def test_no_log_line_and_no_outcome_tells_user_number_or_text(
         server.answer = lambda _, reply=reply: reply  # type: ignore[misc] # mypy #15459
         await rig.send(message(row, to=number, text=text))
         told += await rig.answers(1)
-    await until(lambda: len(server.requests) == len(replies), 10, "every reply")
+    await until(lambda: len(server.requests) == len(replies), "every reply")
     told.append(SendUnique(number=number, text=text, id=1))
     for secret in (USER, number, text):
         assert secret not in repr(told)

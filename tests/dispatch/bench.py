@@ -28,7 +28,6 @@ from gateway.metrics import Metrics
 from tests.support.waiting import AT_ONCE, until
 
 NOW = 1_800_000_000.0
-DEADLINE = 10.0
 BOTH = ("smpp", "http")
 REFUSED = Rejected(Reason.NO_ROUTE, "label: this account cannot carry it")
 
@@ -156,7 +155,7 @@ class Bench:
         self.bells.ring()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await until(condition, DEADLINE, "what the dispatcher was to do", AT_ONCE)
+        await until(condition, "what the dispatcher was to do", poll=AT_ONCE)
 
     async def sends(self, carrier: Paper, *ids: str) -> None:
         await self.until(lambda: len(carrier.submitted) >= len(ids))

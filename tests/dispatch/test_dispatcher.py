@@ -20,8 +20,8 @@ from gateway.message import (
     Scope,
     Submitted,
 )
-from tests.dispatch.bench import DEADLINE, NOW, REFUSED, Bench
-from tests.support.waiting import write_locked
+from tests.dispatch.bench import NOW, REFUSED, Bench
+from tests.support.waiting import DEADLINE, write_locked
 
 # --- Claim and submit -------------------------------------------------------------------------------------------------------------
 

@@ -16,11 +16,11 @@ async def test_a_broker_restarted_under_load_loses_nothing_of_what_it_acknowledg
     for _ in range(4):
         heard = len(run.events)
         await run.publish(run.traffic.messages(250))
-        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc] # mypy #15459
+        await until(lambda heard=heard: len(run.events) > heard + 20, "some way into the load")  # type: ignore[misc] # mypy #15459
         await asyncio.to_thread(run.broker.stop)
         await asyncio.to_thread(run.broker.start)
         await run.ready()
-    await run.accounted(timeout=60)
+    await run.accounted()
     assert {tuple(run.story(id)) for id in run.traffic.ids} == {DELIVERED}
     assert await run.metric("mensageiro_broker_reconnects_total") >= 4
 
@@ -34,7 +34,7 @@ async def test_a_broker_killed_under_load_loses_nothing_when_the_producer_repeat
         payloads += batch
         heard = len(run.events)
         await run.publish(batch)
-        await until(lambda heard=heard: len(run.events) > heard + 20, 20, "some way into the load")  # type: ignore[misc] # mypy #15459
+        await until(lambda heard=heard: len(run.events) > heard + 20, "some way into the load")  # type: ignore[misc] # mypy #15459
         await asyncio.to_thread(run.broker.restart)
         await run.ready()
     # What the broker acknowledged to the producer and forgot comes again from the producer; an id that is known is not sent again.
@@ -45,8 +45,8 @@ async def test_a_broker_killed_under_load_loses_nothing_when_the_producer_repeat
     heard = len(run.events)
     replayed = (await run.json("queue", "replay", "--all", "--limit", "100000"))["changed"]
     assert replayed == 2000
-    await until(lambda: len(run.events) >= heard + replayed, 30, "all that was replayed")
-    result = await run.accounted(timeout=60)
+    await until(lambda: len(run.events) >= heard + replayed, "all that was replayed")
+    result = await run.accounted()
     assert set(result.taken.values()) == {1}
 
 

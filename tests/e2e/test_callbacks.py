@@ -64,7 +64,7 @@ async def _sent(run: Stack, number: int = 1) -> list[str]:
 async def _asked_in_vain(run: Stack, provider: Provider, id: str) -> asyncio.Task[int]:
     """Call back while the journal is busy."""
     asked = asyncio.create_task(provider.dlr(run, id, 2))
-    await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0, 30)
+    await run.until_metric("mensageiro_journal_errors_total", lambda number: number > 0)
     return asked
 
 
@@ -79,7 +79,7 @@ async def test_status_and_dlr_are_told_once_each_however_often_and_in_whatever_o
         assert await provider.dlr(run, disordered, 2) == 200
         assert await provider.status(run, disordered, 1) == 200
     await run.accounted()
-    await until(lambda: len(run.told(ordered)) == 4, 15, "the confirmation too")
+    await until(lambda: len(run.told(ordered)) == 4, "the confirmation too")
     assert run.story(ordered) == ["accepted", "receipt:enroute", "receipt:delivered!", "receipt:delivered~"]
     assert [event["confirmed"] for event in run.told(ordered)[2:]] == [False, True]
     assert run.told(ordered)[1]["done_at"] == "2026-11-24T13:20:30.000Z"
@@ -93,7 +93,7 @@ async def test_status_and_dlr_are_told_once_each_however_often_and_in_whatever_o
 async def test_a_call_back_before_the_answer_is_told_after_it(stack: MakeStack) -> None:
     run, provider = await _stack(stack, sandbox=("--response-delay", "1"))
     (id,) = await run.send(run.traffic.message(NO_RECEIPT))
-    await until(lambda: bool(run.ledger()), 15, "the provider has it")
+    await until(lambda: bool(run.ledger()), "the provider has it")
     assert await provider.dlr(run, id, 2) == 200
     assert run.told(id) == [], "the test was too slow"
     await run.accounted()
@@ -106,7 +106,7 @@ async def test_a_reply_is_told_with_the_message_that_it_answers(stack: MakeStack
     said = _of(run, id) | {"type": 1, "message": "N\u00e3o, obrigado"}
     assert await provider.call("resposta", **said) == 200
     assert await provider.call(msisdn="5511912345678", message="oi", date="", type=1) == 200
-    await until(lambda: sum(event["type"] == "reply" for event in run.events) == 2, 15, "two replies")
+    await until(lambda: sum(event["type"] == "reply" for event in run.events) == 2, "two replies")
     answer, other = sorted((event for event in run.events if event["type"] == "reply"), key=lambda event: event["in_reply_to"] or "~")
     assert (answer["in_reply_to"], answer["from"], answer["text"]) == (id, run.traffic.number_of[id], "N\u00e3o, obrigado")
     assert (answer["to"], answer["received_at"]) == (None, "2026-11-24T13:20:30.000Z")
@@ -117,13 +117,13 @@ async def test_what_was_answered_200_survives_a_kill_and_what_was_not_may_come_a
     run, provider = await _stack(stack)
     ids = await _sent(run, 12)
     answers = [asyncio.create_task(provider.dlr(run, id, 2)) for id in ids]
-    await until(lambda: any(answer.done() for answer in answers), 15, "one is answered")
+    await until(lambda: any(answer.done() for answer in answers), "one is answered")
     await run.gateway.kill()
     statuses = await asyncio.gather(*answers, return_exceptions=True)
     answered = [id for id, status in zip(ids, statuses, strict=True) if status == 200]
     await run.start_gateway()
     await run.ready()
-    await run.until_ended(answered, 20)
+    await run.until_ended(answered)
     for id in ids:
         assert await provider.dlr(run, id, 2) == 200
     await run.accounted()
@@ -169,7 +169,7 @@ async def test_a_full_disk_holds_a_call_back_and_room_lets_it_be_answered(stack:
     assert not any(each.done() for each in asked)
     filler.unlink()
     assert set(await asyncio.gather(*asked)) == {200}
-    await run.accounted(timeout=60)
+    await run.accounted()
     assert {tuple(run.story(id)) for id in ids} == {("accepted", "receipt:delivered!")}
 
 

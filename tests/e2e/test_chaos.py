@@ -110,7 +110,9 @@ class Chaos:
         heard, taken = len(self.run.events), len(self.run.ledger())
         more, longest = self.rng.randrange(10, 120), self.rng.choice([0.2, 1.0, 3.0])
         with suppress(AssertionError):
-            await until(lambda: len(self.run.events) >= heard + more or len(self.run.ledger()) >= taken + more, longest, "", poll=0.1)
+            await until(
+                lambda: len(self.run.events) >= heard + more or len(self.run.ledger()) >= taken + more, "", timeout=longest, poll=0.1
+            )
 
     async def suffer(self, *faults: Fault) -> None:
         for fault in self.rng.sample(faults, len(faults)):
@@ -145,7 +147,7 @@ class Chaos:
             await self.publish([{"id": self.batches[-1][0][0]["id"]}], f"sms/cancel{source}")
             await self.publish(*self.rng.choice(self.batches))
             with suppress(AssertionError):
-                await until(lambda: len(self.payloads) - len(self.run.ended()) < MOST_WAITING, 1.0, "")
+                await until(lambda: len(self.payloads) - len(self.run.ended()) < MOST_WAITING, "", timeout=1.0)
 
     async def publish(self, payloads: list[Payload], topic: str) -> None:
         done = False
@@ -233,13 +235,13 @@ async def test_whatever_befalls_it_every_message_ends_once_is_sent_once_and_is_r
         chaos.over = True
         await load
     await chaos.heal()
-    await run.until_ended(run.traffic.ids, 45)
+    await run.until_ended(run.traffic.ids)
     result = audit(run.traffic.ids, run.events, run.traffic.copies(run.ledger()))
     assert not result.faults, str(result)
     assert sent_by_two_ways(run) == {}
     assert {id for id in chaos.copied() if chaos.payloads[id].get("in_doubt") != "resubmit"} == set(), "sent twice though none may be"
     with suppress(AssertionError):
-        await until(lambda: not chaos.unreported() | chaos.unheard(), 15, "receipts, replies and call-backs", poll=0.2)
+        await until(lambda: not chaos.unreported() | chaos.unheard(), "receipts, replies and call-backs", poll=0.2)
     assert chaos.unheard() == set(), "replies that nobody was told"
     assert {id: run.story(id) for id in chaos.unreported()} == {}, "delivered, and nothing says so"
     assert chaos.misread() == []

@@ -26,7 +26,7 @@ async def test_two_messages_to_one_number_that_nobody_answers_both_end_in_doubt(
     run = await stack({"gateway": {"in_doubt_deadline": 1.5}, "carriers.smpp": {"response_timeout": 1.0}})
     first, second = _twice(run, "2001")
     await run.send(first, second)
-    await run.until_ended([first["id"], "second"], 15)
+    await run.until_ended([first["id"], "second"])
     assert run.story(first["id"]) == run.story("second") == ["in_doubt", "in_doubt!"]
     assert run.ledger() == []
 
@@ -35,7 +35,7 @@ async def test_two_messages_to_one_number_whose_responses_were_lost_are_each_pro
     run = await stack()
     first, second = _twice(run, "2002")
     await run.send(first, second)
-    await run.until_ended([first["id"], "second"], 15)
+    await run.until_ended([first["id"], "second"])
     message_id_of = {entry["digest"]: entry["message_id"] for entry in run.ledger()}
     for payload in (first, second):
         assert run.story(payload["id"])[0] == "in_doubt"
@@ -69,7 +69,7 @@ async def test_receipts_that_could_be_of_either_settle_neither(stack: MakeStack)
     await run.until_metric('mensageiro_queue_messages{state="queued"}', lambda number: number == 2)
     await smsc.start()
     try:
-        await run.until_ended([first["id"], "second"], 20)
+        await run.until_ended([first["id"], "second"])
     finally:
         await smsc.stop()
     assert len(run.ledger()) == 2

@@ -41,7 +41,7 @@ async def installation(stack: MakeStack) -> AsyncIterator[MakeBoth]:
 
 async def carrier_of(run: Stack, id: str) -> str:
     """Wait until a message is accepted, and return by which carrier."""
-    return str((await run.until_told(id, "accepted", 30.0))["carrier"])
+    return str((await run.until_told(id, "accepted"))["carrier"])
 
 
 async def send_one(run: Stack, magic: str = "5555", **fields: Any) -> str:
@@ -56,7 +56,7 @@ async def test_each_way_takes_over_when_the_better_ones_are_cut_and_gives_back_w
     async def lives_by(way: str, **fields: Any) -> None:
         id = await send_one(run, **fields)
         assert await carrier_of(run, id) == way
-        await run.until_ended([id], 20)
+        await run.until_ended([id])
         assert run.told(id)[-1]["carrier"] == way, "its receipt or call-back ends it"
 
     await lives_by("smpp")
@@ -92,7 +92,7 @@ async def test_what_waits_goes_in_its_order_when_a_way_comes_back(installation: 
     await run.until_metric('mensageiro_carrier_state{carrier="smpp",state="down"}', lambda value: value == 1)
     await run.send(*run.traffic.messages(30, routes=["smpp", "http"]))
     await fallback.start("http")
-    await run.until_ended(run.traffic.ids, 60)
+    await run.until_ended(run.traffic.ids)
     order = [entry["to"] for entry in run.ledger()]
     assert order == [run.traffic.number_of[id] for id in run.traffic.ids]
     assert set(taken_by_way(run)) == {"http"}
@@ -141,7 +141,7 @@ async def test_whatever_an_answer_is_its_message_ends_and_the_next_one_goes_on(i
 async def test_batches_answered_in_part_or_in_disorder_never_mix_their_messages(installation: MakeBoth, form: str) -> None:
     run, _ = await installation("--mult-form", form, smsc=False, gateway={"receipt_deadline": 6.0})
     await run.send(*run.traffic.messages(3, routes=["http"]))
-    await run.until_ended(run.traffic.ids, 30)
+    await run.until_ended(run.traffic.ids)
     await run.send(*run.traffic.messages(60, routes=["http"]), *run.traffic.messages(5, "3090", routes=["http"]))
     result = await run.accounted()
     assert (result.by_type["in_doubt"] > 0) is (form == "fewer")

@@ -57,7 +57,7 @@ async def test_a_full_disk_stops_the_gateway_taking_and_room_lets_it_go_on(stack
     await _until_it_cannot_commit(run)
     filler.unlink()
     await run.ready()
-    await run.accounted(timeout=60)
+    await run.accounted()
 
 
 async def test_what_a_full_disk_kept_out_was_never_acknowledged_to_the_broker(stack: MakeStack, disk: Path) -> None:
@@ -70,7 +70,7 @@ async def test_what_a_full_disk_kept_out_was_never_acknowledged_to_the_broker(st
     kept = {message["id"] for message in await run.json("queue", "list", "--all", "--limit", "100000")}
     assert not kept & set(late), "nothing of them may be in the journal"
     await run.start_gateway()
-    await run.accounted(timeout=60)
+    await run.accounted()
     assert {tuple(run.story(id)) for id in late} == {("accepted", "receipt:delivered!")}
 
 
@@ -82,10 +82,10 @@ async def test_a_receipt_that_a_full_disk_cannot_keep_is_put_off_and_comes_again
     filler = _fill(disk)
     await _until_it_cannot_commit(run)
     put_off = 'mensageiro_pdus_total{command="deliver_sm_resp",direction="out",status="error"}'
-    await run.until_metric(put_off, lambda number: number > 0, 30)
+    await run.until_metric(put_off, lambda number: number > 0)
     assert not any(run.story(id)[-1:] == ["receipt:delivered!"] for id in early)
     filler.unlink()
-    await run.accounted(timeout=60)
+    await run.accounted()
     assert {tuple(run.story(id)) for id in early} == {("accepted", "receipt:delivered!")}
 
 
@@ -97,11 +97,11 @@ async def test_a_reply_that_a_full_disk_cannot_keep_is_put_off_and_comes_again_w
     filler = _fill(disk)
     await _until_it_cannot_commit(run)
     put_off = 'mensageiro_pdus_total{command="deliver_sm_resp",direction="out",status="error"}'
-    await run.until_metric(put_off, lambda number: number > 10, 30)  # more than their receipts
+    await run.until_metric(put_off, lambda number: number > 10)  # more than their receipts
     filler.unlink()
-    await run.accounted(timeout=60)
+    await run.accounted()
     phones = {payload["to"] for payload in early}
-    await until(lambda: phones <= {event["from"] for event in run.events if event["type"] == "reply"}, 30, "a reply of each phone")
+    await until(lambda: phones <= {event["from"] for event in run.events if event["type"] == "reply"}, "a reply of each phone")
     told = {event["event_id"]: event for event in run.events if event["type"] == "reply"}.values()
     assert {(event["text"], event["possible_duplicate"]) for event in told} == {("Primeira parte, segunda parte, terceira.", False)}
     assert len(told) == 10

@@ -12,7 +12,7 @@ async def test_the_same_id_with_the_same_content_is_told_again_and_not_sent_agai
     await run.send(payload)
     await run.accounted()
     await run.send(dict(reversed(payload.items())))  # the same content, written otherwise
-    await until(lambda: len(run.events) == 3, 10, "the latest event again")
+    await until(lambda: len(run.events) == 3, "the latest event again")
     assert run.events[2] == run.events[1]
     result = await run.accounted()
     assert result.taken[payload["id"]] == 1
@@ -22,7 +22,7 @@ async def test_the_same_id_with_other_content_is_refused_and_leaves_the_first_al
     run = await stack(sandbox=("--receipt-delay", "0.5"))
     payload = run.traffic.message()
     await run.send(payload, payload | {"text": "Segredo de outro"})
-    await until(lambda: len(run.events) == 3, 10, "the refusal and the delivery")
+    await until(lambda: len(run.events) == 3, "the refusal and the delivery")
     assert [event["seq"] for event in run.told(payload["id"])] == [None, 1, 2]
     assert run.story(payload["id"]) == ["rejected:duplicate_id!", *DELIVERED]
     result = await run.accounted()
@@ -36,7 +36,6 @@ async def test_the_same_id_of_another_source_is_another_message(stack: MakeStack
         await run.publish([payload], f"sms/submit/{source}")
     await until(
         lambda: {event["event_id"] for event in run.events} == {f"{s}/{payload['id']}/{n}" for s in ("loja", "hotel") for n in (1, 2)},
-        10,
         "four events",
     )
     assert len(run.ledger()) == 2

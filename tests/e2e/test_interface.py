@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 DELIVERED = ["accepted", "receipt:delivered!"]
 
@@ -26,7 +26,7 @@ def _properties(**values: Any) -> Properties:
 async def _heard(client: aiomqtt.Client, number: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Return topic, payload and properties of so many messages."""
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         async for message in client.messages:
             assert isinstance(message.payload, bytes)
             properties = message.properties.json() if message.properties is not None else {}  # type: ignore[no-untyped-call] # paho has no types here
@@ -99,7 +99,7 @@ async def test_replies_tell_who_wrote_what_to_whom(stack: MakeStack) -> None:
     run = await stack()
     payload = run.traffic.message("2012", **{"from": "27123"})
     await run.send(payload)
-    await until(lambda: any(event["type"] == "reply" for event in run.events), 10, "a reply")
+    await until(lambda: any(event["type"] == "reply" for event in run.events), "a reply")
     (reply,) = [event for event in run.events if event["type"] == "reply"]
     assert (reply["from"], reply["to"], reply["text"]) == (payload["to"], "27123", "Sim, pode confirmar. Até à vista!")
     assert (reply["id"], reply["final"], reply["complete"]) == (None, False, True)
@@ -115,7 +115,7 @@ async def test_an_operator_holds_and_releases_through_the_daemon(stack: MakeStac
     await run.until_metric('mensageiro_queue_messages{state="queued"}', lambda number: number == 5)
     assert (await run.json("queue", "hold", ids[0], ids[1]))["changed"] == 2
     await run.start_sandbox()
-    await run.until_ended(ids[2:], 10)
+    await run.until_ended(ids[2:])
     listed = await run.json("queue", "list", "--state", "held")
     assert {message["id"] for message in listed} == set(ids[:2])
     assert run.story(ids[0]) == []
@@ -133,10 +133,10 @@ async def test_an_operator_ends_a_doubt_in_three_ways(stack: MakeStack) -> None:
     assert (await run.json("queue", "resolve", sent, "--as", "submitted"))["changed"] == 1
     assert (await run.json("queue", "resolve", refused, "--as", "rejected"))["changed"] == 1
     assert (await run.json("queue", "resolve", again, "--as", "resubmit"))["changed"] == 1
-    await run.until_ended([sent, refused], 10)
+    await run.until_ended([sent, refused])
     assert run.story(sent) == ["in_doubt", "accepted!"]
     assert run.story(refused) == ["in_doubt", "rejected:operator!"]
-    await until(lambda: run.story(again) == ["in_doubt", "in_doubt"], 10, "in doubt again")
+    await until(lambda: run.story(again) == ["in_doubt", "in_doubt"], "in doubt again")
     (shown,) = await run.json("show", again)
     assert (shown["attempt"], shown["possible_duplicate"]) == (2, True)
 
@@ -147,10 +147,10 @@ async def test_an_operator_replays_what_was_published(stack: MakeStack) -> None:
     await run.accounted()
     before = list(run.events)
     assert (await run.json("queue", "replay", "--type", "receipt"))["changed"] == 3
-    await until(lambda: len(run.events) == 9, 10, "the receipts again")
+    await until(lambda: len(run.events) == 9, "the receipts again")
     assert all(event in before for event in run.events[6:])
     assert (await run.json("queue", "replay", ids[0]))["changed"] == 2
-    await until(lambda: len(run.events) == 11, 10, "one message's events again")
+    await until(lambda: len(run.events) == 11, "one message's events again")
     await run.accounted()
 
 

@@ -29,7 +29,7 @@ async def _moment(run: Stack, rng: random.Random) -> None:
             lambda: False,
         ]
     )
-    await until(lambda: reached() or len(run.events) >= heard + more, 20, "a moment to kill the gateway")
+    await until(lambda: reached() or len(run.events) >= heard + more, "a moment to kill the gateway")
 
 
 @pytest.mark.fault
@@ -48,7 +48,7 @@ async def test_a_gateway_killed_again_and_again_under_load_loses_nothing_and_sen
             await _moment(run, rng)
             await run.gateway.kill()
             await run.start_gateway()
-    result = await run.accounted(timeout=90)
+    result = await run.accounted()
     assert result.by_type["in_doubt"] > kills, "the kills hit nothing"
     duplicates = sum(event.get("possible_duplicate", False) for event in run.events)
     assert bool(duplicates) == (policy == "resubmit")
@@ -71,7 +71,7 @@ async def test_what_was_scheduled_queued_or_submitted_before_a_kill_goes_on_afte
     await run.start_sandbox()
     await run.start_gateway()
     await run.publish([{"id": id} for id in scheduled], "sms/cancel")
-    await run.until_ended([*queued, *scheduled], 20)
+    await run.until_ended([*queued, *scheduled])
     assert {tuple(run.story(id)) for id in queued} == {("accepted", "receipt:delivered!")}
     assert {tuple(run.story(id)) for id in scheduled} == {("cancelled!",)}
     assert {tuple(run.story(id)) for id in submitted} == {("accepted",)}, "nobody reported: they wait for their deadline of 72 h"
@@ -113,7 +113,7 @@ async def test_sigterm_under_load_drains_and_leaves_nothing_in_doubt(stack: Make
         await run.start_gateway()
         await run.ready()
         await run.publish(run.traffic.messages(600))
-        await until(lambda: len(run.ended()) > 100, 20, "some way into the load")
+        await until(lambda: len(run.ended()) > 100, "some way into the load")
         assert await run.gateway.stop() == 0
         after = tap.commands[tap.commands.index(CommandId.UNBIND) + 1 :]
         assert set(after) <= {CommandId.DELIVER_SM_RESP}, "after it we only answer what crossed it on the wire"

@@ -119,7 +119,7 @@ async def test_600_characters_arrive_in_every_encoding_and_every_way_with_a_rece
         if encoding != "gsm7-pt" or way.startswith("udh")  # the others have no header to name the tables in
     ]
     await stand.send(*payloads)
-    await stand.until_ended([payload["id"] for payload in payloads], 30)
+    await stand.until_ended([payload["id"] for payload in payloads])
     for payload in payloads:
         events = stand.told(payload["id"])
         accepted, receipts = events[0], events[1:]
@@ -143,10 +143,10 @@ async def test_a_part_in_the_middle_is_refused_throttled_dropped_or_never_answer
     payloads = {name: stand.traffic.message(tail, id=name, text=TEXT, encoding="ucs2") for name, tail in SCRIPTED.items()}
     dropping = payloads.pop("dropped")  # it takes the session along: by itself
     await stand.send(*payloads.values())
-    await stand.until_ended(payloads, 30)
+    await stand.until_ended(payloads)
     payloads["dropped"] = dropping
     await stand.send(dropping)
-    await stand.until_ended(["dropped"], 30)
+    await stand.until_ended(["dropped"])
     refused, throttled, dropped, silent = (stand.told(name) for name in SCRIPTED)
     assert (refused[0]["type"], refused[0]["reason"]) == ("rejected", "refused_by_provider")
     assert refused[0]["detail"].startswith("part 2 of 9: ")
@@ -169,7 +169,7 @@ async def killed_under_way(stand: Stack, times: int) -> None:
     """Kill the gateway each time that the provider has taken some more parts, and start it again."""
     for _ in range(times):
         wanted = len(stand.ledger()) + 30
-        await until(lambda: len(stand.ledger()) >= wanted, 30, "more parts are taken")  # noqa: B023 - awaited within the turn
+        await until(lambda: len(stand.ledger()) >= wanted, "more parts are taken")  # noqa: B023 - awaited within the turn
         await stand.gateway.kill()
         await stand.start_gateway()
         await stand.ready()
@@ -181,7 +181,7 @@ async def test_killed_while_parts_are_on_their_way_no_part_is_sent_twice_and_eve
     payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
     await stand.send(*payloads)
     await killed_under_way(stand, 3)
-    await stand.until_ended([payload["id"] for payload in payloads], 60)
+    await stand.until_ended([payload["id"] for payload in payloads])
     for payload in payloads:
         numbers = [number_of(pdu) for pdu in smsc.pdus["55" + payload["to"]]]
         assert len(set(numbers)) == len(numbers), "a part was sent twice"
@@ -198,7 +198,7 @@ async def test_killed_with_resubmit_every_part_arrives_and_none_twice_without_sa
     payloads = [stand.traffic.message(id=f"long-{number}", text=TEXT, encoding="ucs2") for number in range(60)]
     await stand.send(*payloads)
     await killed_under_way(stand, 6)
-    await stand.until_ended([payload["id"] for payload in payloads], 60)
+    await stand.until_ended([payload["id"] for payload in payloads])
     twice = 0
     for payload in payloads:
         numbers = [number_of(pdu) for pdu in smsc.pdus["55" + payload["to"]]]

@@ -78,7 +78,7 @@ async def test_two_thousand_mixed_messages_each_end_in_exactly_the_events_that_t
     await run.publish(payloads)
     await _publish_broken(run, 20)
 
-    await run.accounted(timeout=45)
+    await run.accounted()
     assert {id: story for id in expected if (story := run.story(id)) != expected[id]} == {}
     replies = sum(event["type"] == "reply" for event in {event["event_id"]: event for event in run.events}.values())
     assert replies == 20 + 20
@@ -103,7 +103,7 @@ async def _told_of_broken(run: Stack, number: int) -> None:
     def told() -> int:
         return len({event["event_id"] for event in run.events if event["type"] == "rejected" and event["id"] is None})
 
-    await until(lambda: told() == number, 5, "a rejected event for each payload that is no JSON")
+    await until(lambda: told() == number, "a rejected event for each payload that is no JSON")
 
 
 @pytest.mark.fault
@@ -112,7 +112,7 @@ async def test_what_breaks_the_session_ends_as_it_should_and_harms_no_other_mess
     stories = {"2002": ["in_doubt", "receipt:delivered!"], "2016": DELIVERED, "2017": DELIVERED}
     for magic in [*stories] * 2:
         ids = await run.send(run.traffic.message(magic))
-        await run.until_ended(ids, 10)
+        await run.until_ended(ids)
         assert run.story(ids[0]) == stories[magic]
     await run.send(*run.traffic.messages(50))
     result = await run.accounted()
@@ -137,7 +137,7 @@ async def test_a_message_that_is_always_throttled_does_not_keep_the_others_from_
     await run.until_metric('mensageiro_carrier_state{carrier="smpp",state="throttled"}', lambda value: value == 1)
     others = run.traffic.messages(20)
     await run.send(*others)
-    await run.until_ended([payload["id"] for payload in others], 30)
+    await run.until_ended([payload["id"] for payload in others])
     assert throttled["id"] not in run.ended()
     await run.publish([{"id": throttled["id"]}], "sms/cancel")
     await run.accounted()

@@ -20,11 +20,11 @@ async def test_a_provider_killed_and_restarted_under_load_loses_and_doubles_noth
         wanted = taken + 100 * rng.randrange(1, 200)
         async with asyncio.TaskGroup() as group:
             group.create_task(run.publish(run.traffic.messages(300)))
-            await until(lambda wanted=wanted: run.ledger_path.stat().st_size > wanted, 30, "the provider takes some")  # type: ignore[misc] # mypy #15459
+            await until(lambda wanted=wanted: run.ledger_path.stat().st_size > wanted, "the provider takes some")  # type: ignore[misc] # mypy #15459
             await run.sandbox.kill()
             await run.until_metric("mensageiro_smpp_bound", lambda bound: bound == 0)
             await run.start_sandbox()
-    result = await run.accounted(timeout=60)
+    result = await run.accounted()
     assert result.by_type["in_doubt"] > 0, "the kills hit nothing"
 
 

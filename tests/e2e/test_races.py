@@ -19,7 +19,7 @@ async def test_a_cancel_right_behind_its_submit_and_one_a_little_later_leave_one
             await producer.publish("sms/submit", json.dumps(payload), qos=1)
             behind = payloads[number] if number % 2 else payloads[max(0, number - lag)]
             await producer.publish("sms/cancel", json.dumps({"id": behind["id"]}), qos=1)
-    result = await run.accounted(timeout=40)
+    result = await run.accounted()
     ends = {tuple(word for word in run.story(id) if not word.endswith("~") and "!" in word) for id in run.traffic.ids}
     assert ends <= {("cancelled!",), ("receipt:delivered!",), ("receipt:deleted!",)}
     assert result.by_type["cancelled"] > 100
@@ -32,7 +32,7 @@ async def test_what_expires_while_it_races_the_submit_was_not_sent_and_what_was_
     run = await stack({"carriers.smpp": {"max_rate": 150.0}})
     soon = (now() + timedelta(seconds=1.5)).isoformat()
     await run.send(*run.traffic.messages(500, expires_at=soon))
-    result = await run.accounted(timeout=30)
+    result = await run.accounted()
     assert result.by_type["expired"] > 20
     assert result.by_type["accepted"] > 20
     assert {tuple(run.story(id)) for id in run.traffic.ids} == {("expired!",), ("accepted", "receipt:delivered!")}
@@ -44,7 +44,7 @@ async def test_cancels_and_expiries_together_leave_one_end_each(stack: MakeStack
     payloads = run.traffic.messages(300, expires_at=soon)
     await run.publish(payloads)
     await run.publish([{"id": payload["id"]} for payload in payloads[::-1]], "sms/cancel")
-    await run.accounted(timeout=30)
+    await run.accounted()
 
 
 async def test_a_cancel_that_overtakes_its_submit_holds_and_one_for_nobody_is_told_so(stack: MakeStack) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Process
+from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ def block(language: str, having: str) -> str:
 
 async def output_of(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode == 0
     return output.decode()
 
@@ -55,5 +56,5 @@ async def test_the_shell_example_sends_a_message(stack: MakeStack) -> None:
     run = await stack()
     command, _ = block("sh", "mosquitto_pub").splitlines()
     await output_of(*shlex.split(command), "-p", str(run.broker.port))
-    await run.until_ended(["order-1"], 20)
+    await run.until_ended(["order-1"])
     assert run.story("order-1")[-1] == "receipt:delivered!"

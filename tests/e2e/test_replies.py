@@ -16,7 +16,7 @@ from tests.carriers.smsc import Smsc
 from tests.e2e.conftest import MakeStack
 from tests.support.accounting import Event
 from tests.support.stack import Stack
-from tests.support.waiting import until, write_locked
+from tests.support.waiting import DEADLINE, until, write_locked
 
 WHOLE = "Primeira parte, segunda parte, terceira."
 PHONE = "5511987650000"
@@ -27,8 +27,8 @@ def replies(run: Stack) -> list[Event]:
     return [event for event in {event["event_id"]: event for event in run.events}.values() if event["type"] == "reply"]
 
 
-async def until_replies(run: Stack, number: int, timeout: float = 15.0) -> list[Event]:
-    await until(lambda: len(replies(run)) >= number, timeout, f"{number} replies")
+async def until_replies(run: Stack, number: int) -> list[Event]:
+    await until(lambda: len(replies(run)) >= number, f"{number} replies")
     return replies(run)
 
 
@@ -55,7 +55,7 @@ async def provider(run: Stack, **gateway: Any) -> AsyncIterator[Smsc]:
 
 
 async def bound_again(smsc: Smsc, binds: int) -> None:
-    await until(lambda: len(smsc.binds) >= binds, 20, f"{binds} binds")
+    await until(lambda: len(smsc.binds) >= binds, f"{binds} binds")
 
 
 @pytest.mark.parametrize("way", ["udh", "udh16", "sar"])
@@ -66,7 +66,7 @@ async def test_a_reply_in_three_parts_out_of_order_comes_whole_to_the_source_of_
         await consumer.subscribe("sms/event/reply/shop", qos=1)
         await run.publish([single, parted], "sms/submit/shop")
         messages = aiter(consumer.messages)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             told = [json.loads((await anext(messages)).payload) for _ in range(2)]
     by_phone = {event["from"]: event for event in told}
     one, three = by_phone[single["to"]], by_phone[parted["to"]]
@@ -118,7 +118,7 @@ async def test_what_was_committed_but_not_answered_is_told_again_as_a_possible_d
 async def until_answered(run: Stack) -> None:
     """Wait until the journal knows that every response has left."""
     with closing(sqlite3.connect(f"file:{run.state_dir / 'journal.db'}?mode=ro", uri=True)) as journal:
-        await until(lambda: journal.execute("SELECT count(*) FROM heard WHERE NOT answered").fetchone() == (0,), 15, "responses known")
+        await until(lambda: journal.execute("SELECT count(*) FROM heard WHERE NOT answered").fetchone() == (0,), "responses known")
 
 
 @pytest.mark.fault
@@ -145,14 +145,14 @@ async def test_a_gateway_killed_again_and_again_loses_no_reply_and_tells_none_tw
         sent += batch
         heard = len(run.events)
         await run.publish(batch)
-        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, 30, "some way into it")  # type: ignore[misc] # mypy #15459
+        await until(lambda heard=heard, round=round: len(run.events) > heard + 17 * round, "some way into it")  # type: ignore[misc] # mypy #15459
         await run.gateway.kill()
         await run.start_gateway()
     await run.ready()
-    await run.accounted(timeout=90)
+    await run.accounted()
     taken = run.traffic.taken(run.ledger())
     phones = {payload["to"] for payload in sent if taken[payload["id"]]}
-    await until(lambda: phones <= {reply["from"] for reply in replies(run)}, 30, "a reply of each phone")
+    await until(lambda: phones <= {reply["from"] for reply in replies(run)}, "a reply of each phone")
     told = defaultdict(list)
     for reply in replies(run):
         assert reply["complete"]

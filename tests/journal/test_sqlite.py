@@ -20,7 +20,7 @@ from gateway.journal.reader import read_only
 from gateway.journal.sqlite import Policies, SqliteJournal
 from gateway.journal.transaction import Transaction
 from gateway.message import IllegalTransitionError, Message, QueueState, Receipt, Trigger
-from tests.support.waiting import until, write_locked
+from tests.support.waiting import DEADLINE, until, write_locked
 
 NOW = 1_800_000_000.0
 POLICIES = Policies(instance="one", owner="one")
@@ -112,7 +112,7 @@ async def test_what_was_written_leaves_the_wal_while_nothing_else_is_written(tmp
     await journal.open()
     await journal.append([message("a", "Segredo")])
     wal = tmp_path / "journal.db-wal"
-    await until(lambda: b"Segredo" not in wal.read_bytes(), 10.0, "an empty WAL")
+    await until(lambda: b"Segredo" not in wal.read_bytes(), "an empty WAL")
     assert b"Segredo" in (tmp_path / "journal.db").read_bytes()
     await journal.close()
 
@@ -181,7 +181,7 @@ async def test_a_full_disk_is_waited_out_in_order_and_only_match_gives_up(journa
     assert bool(journal.available) is False
     assert not asyncio.ensure_future(small).done()
     connection.execute("PRAGMA max_page_count = 1000000")
-    await asyncio.wait_for(asyncio.gather(big, small), 10)
+    await asyncio.wait_for(asyncio.gather(big, small), DEADLINE)
     assert journal.available
     assert "unavailable" in errors.kinds
     assert journal.stats().parked == 0
@@ -194,7 +194,7 @@ async def test_a_lock_held_by_another_program_is_waited_out(journal: SqliteJourn
         with pytest.raises(JournalUnavailableError):
             await journal.match([receipt("x")], NOW, 0.1)
         assert not appended.done()
-    await asyncio.wait_for(appended, 10)
+    await asyncio.wait_for(appended, DEADLINE)
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_of(journal: SqliteJournal, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_of(jou
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     with write_locked(tmp_path / "journal.db"):
         matched = asyncio.ensure_future(journal.match([receipt("x")], NOW, 0.0))
-        await until(matched.done, 10, "its patience ends")
+        await until(matched.done, "its patience ends")
     del matched
     await journal.routes()  # the writer has let it go, too
     gc.collect()
@@ -224,7 +224,7 @@ async def test_a_broken_journal_fails_everything_for_good(tmp_path: Path, errors
         with pytest.raises(JournalBrokenError, match="SQLITE_IOERR_FSYNC"):
             await operation
     with pytest.raises(JournalBrokenError):
-        await asyncio.wait_for(watch, 5)
+        await asyncio.wait_for(watch, DEADLINE)
     with pytest.raises(JournalBrokenError):
         await journal.append([message("b")])
     assert not journal.available

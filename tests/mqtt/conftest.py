@@ -14,8 +14,7 @@ import pytest
 from gateway.broker.base import Inbound, PublishResult
 from gateway.broker.mqtt import MqttBroker, MqttSettings
 from tests.support.mosquitto import Mosquitto
-
-DEADLINE = 10.0
+from tests.support.waiting import DEADLINE
 
 
 class Recorder:

@@ -15,9 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway.broker.base import CONNECTION_LOST, NO_MATCHING_SUBSCRIBERS, Outbound
 from tests.support.mosquitto import Mosquitto, make_tls_files
-from tests.support.waiting import until
-
-DEADLINE = 10.0
+from tests.support.waiting import DEADLINE, until
 
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 Foreign = Callable[..., AbstractAsyncContextManager[aiomqtt.Client]]
@@ -251,7 +249,7 @@ async def test_ten_thousand_messages_go_through_both_ways(mosquitto: Mosquitto, 
         "mosquitto_sub", "-V", "5", "-p", port, "-q", "1", "-t", "out/#", "-t", "state/#", "-C", "10001", stdout=asyncio.subprocess.PIPE
     )
     assert consumer.stdout is not None
-    await until(lambda: b"SUBACK" in mosquitto.log_path.read_bytes(), DEADLINE, "the consumer is subscribed")
+    await until(lambda: b"SUBACK" in mosquitto.log_path.read_bytes(), "the consumer is subscribed")
     async with start(mosquitto.port) as gateway:
         await asyncio.wait_for(consumer.stdout.readline(), DEADLINE)  # "up": it is subscribed
         producer = await asyncio.create_subprocess_exec(

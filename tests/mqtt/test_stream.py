@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from gateway.broker.base import Outbound, SessionTakenOverError
 from gateway.demo.ports import free_port
 from gateway.mqtt.codec import encode_publish
+from tests.support.waiting import DEADLINE
 
-DEADLINE = 10.0
 CONNACK = bytes.fromhex("2003000000")
 SUBACK = bytes.fromhex("900400010001")
 

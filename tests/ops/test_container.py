@@ -25,10 +25,9 @@ from gateway.demo.ports import free_port
 from tests.support import installed
 from tests.support.commands import find
 from tests.support.stack import Process, http_get
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 ROOT = installed.ROOT
-DEADLINE = 30.0
 OURS = ("gateway", "sandbox")
 UID = 10001
 
@@ -159,9 +158,7 @@ async def test_the_steps_of_the_image_make_a_gateway_that_runs_as_its_user(folde
     assert entry == ["mensageiro", "run"]
     container = subprocess.Popen([*user, *entry], env=running, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        await until(
-            lambda: subprocess.run([*user, *health], env=running, cwd="/", capture_output=True).returncode == 0, DEADLINE, "healthy"
-        )
+        await until(lambda: subprocess.run([*user, *health], env=running, cwd="/", capture_output=True).returncode == 0, "healthy")
         assert (state / "journal.db").stat().st_uid == (UID if user else os.geteuid())
         container.terminate()
         _, told = container.communicate(timeout=DEADLINE)
@@ -307,7 +304,7 @@ async def test_what_the_compose_file_starts_works_together(folder: Path) -> None
     try:
         await sandbox.start()
         await gateway.start()
-        await until(lambda: gateway.running, DEADLINE, "running")
+        await until(lambda: gateway.running, "running")
         assert await ready(container.ports["9090"]), gateway.output + (folder / "broker.log").read_text()
         told = await send_as_loja(container)
         assert told == ["accepted", "receipt"]

@@ -12,10 +12,9 @@ import pytest
 
 from tests.support import installed, npm
 from tests.support.shop import USERS, Shop
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 EXAMPLES = installed.ROOT / "examples"
-DEADLINE = 30.0
 ORDERS = ["order-1 11987650002 Olá, ação", "order-2 11-98765-0005 Seu pedido saiu"]
 TOLD = ["order-1 accepted -", "order-1 receipt delivered final", "order-2 accepted -", "order-2 receipt undeliverable final"]
 
@@ -83,7 +82,7 @@ class Example:
 
     async def until(self, told: list[str]) -> None:
         """Wait until all that was told is `told`, in the order of each message."""
-        await until(lambda: len(self.output) >= len(told), DEADLINE, f"{told}\n{self.errors}")
+        await until(lambda: len(self.output) >= len(told), f"{told}\n{self.errors}")
         assert sorted(self.output) == told
         for id in {line.split()[0] for line in told}:
             assert [line for line in self.output if line.split()[0] == id] == [line for line in told if line.split()[0] == id]
@@ -102,11 +101,11 @@ async def tour(shop: Shop, folder: Path, sender: tuple[str, ...], consumer: tupl
     try:
         shop.broker.start()
         await consume.start()
-        await until(lambda: "listening" in consume.errors, DEADLINE, f"it listens: {consume.errors}")
+        await until(lambda: "listening" in consume.errors, f"it listens: {consume.errors}")
         await shop.start_behind()
         shop.broker.stop()
         await send.start("\n".join(ORDERS) + "\n")
-        await until(lambda: "again in" in send.errors, DEADLINE, f"it notices that there is no broker: {send.errors}")
+        await until(lambda: "again in" in send.errors, f"it notices that there is no broker: {send.errors}")
         shop.broker.start()
         assert await send.wait() == 0, send.errors
         assert send.output == ["order-1", "order-2"]
@@ -114,11 +113,9 @@ async def tour(shop: Shop, folder: Path, sender: tuple[str, ...], consumer: tupl
         await consume.stop()
         await send.start("\n".join([*ORDERS, "order-3 11987650002 Mais um"]) + "\n")  # all of it again, and one more
         assert await send.wait() == 0
-        await until(lambda: len(shop.stack.ledger()) == 3, DEADLINE, "the provider has three")
+        await until(lambda: len(shop.stack.ledger()) == 3, "the provider has three")
         await consume.start()
-        await until(
-            lambda: any(line.startswith("order-3 receipt") for line in consume.output), DEADLINE, f"what came meanwhile: {consume.output}"
-        )
+        await until(lambda: any(line.startswith("order-3 receipt") for line in consume.output), f"what came meanwhile: {consume.output}")
         assert [line for line in consume.output if line.startswith("order-3")] == ["order-3 accepted -", "order-3 receipt delivered final"]
         assert len(shop.stack.ledger()) == 3
         assert USERS["loja"] not in send.errors + consume.errors
@@ -145,14 +142,14 @@ async def test_the_examples_in_shell(shop: Shop) -> None:
     try:
         await shop.start()
         await consume.start()
-        await until(lambda: "loja-events" in shop.broker.log_path.read_text(), DEADLINE, "it listens")
+        await until(lambda: "loja-events" in shop.broker.log_path.read_text(), "it listens")
         shop.broker.stop()
         await send.start("".join(json.dumps(order, ensure_ascii=False) + "\n" for order in orders))
-        await until(lambda: "again in" in send.errors, DEADLINE, f"it notices that there is no broker: {send.errors}")
+        await until(lambda: "again in" in send.errors, f"it notices that there is no broker: {send.errors}")
         shop.broker.start()
         assert await send.wait() == 0, send.errors
-        await until(lambda: len(shop.stack.ledger()) == 2, DEADLINE, "the provider has both")
-        await until(lambda: len(consume.output) == 4, DEADLINE, "it hears of both")
+        await until(lambda: len(shop.stack.ledger()) == 2, "the provider has both")
+        await until(lambda: len(consume.output) == 4, "it hears of both")
         events = [json.loads(line) for line in consume.output]
         assert {(event["id"], event.get("state")) for event in events if event["final"]} == {
             ("order-2", "delivered"),
@@ -168,7 +165,7 @@ async def test_no_example_tells_a_password_or_a_number_on_its_command_line(shop:
     send = Example(shop, EXAMPLES / "shell", "./send.sh")
     await send.start('{"id": "order-1", "to": "11987650002", "text": "x"}\n')
     try:
-        await until(lambda: "again in" in send.errors, DEADLINE, "it tries")
+        await until(lambda: "again in" in send.errors, "it tries")
         lines = b"\n".join(send.command_lines())
     finally:
         await send.stop()

@@ -18,7 +18,6 @@ from tests.support.stack import SMPP_PASSWORD, Stack
 from tests.support.traffic import MARK
 from tests.support.waiting import until
 
-DEADLINE = 30.0
 MAGIC = [f"{code:04}" for code in range(10)] + [
     "1011",
     "1008",
@@ -88,7 +87,7 @@ async def test_no_log_and_no_command_tells_a_number_a_text_or_a_secret(stack: St
     ids = await live(stack)
     output = [*await commands(stack, ids[0])]
     os.kill(stack.gateway.pid, signal.SIGHUP)
-    await until(lambda: '"reloaded"' in stack.gateway.output, DEADLINE, "reloaded")
+    await until(lambda: '"reloaded"' in stack.gateway.output, "reloaded")
     stack.broker.restart()
     await stack.sandbox.kill()
     for command in (("credits",), ("inbox", "--via", "webservice"), ("status", "0123456789")):
@@ -98,7 +97,7 @@ async def test_no_log_and_no_command_tells_a_number_a_text_or_a_secret(stack: St
     await stack.ready()
     stack.write_config({**stack.sections, "gateway": {"nothing": 1}})
     os.kill(stack.gateway.pid, signal.SIGHUP)
-    await until(lambda: "gateway.nothing" in stack.gateway.output, DEADLINE, "refused")
+    await until(lambda: "gateway.nothing" in stack.gateway.output, "refused")
     assert await stack.gateway.stop() == 0
     output += (await stack.command("run"))[1:]
     assert told(stack.gateway.output, stack) == []
@@ -130,19 +129,19 @@ async def live(stack: Stack) -> list[str]:
         await client.publish("sms/submit/loja", json.dumps(payloads[0] | {"text": f"{MARK} outro"}), qos=1)  # duplicate_id
         await client.publish("sms/cancel/loja", b'{"id": "0002-0"}', qos=1)
         await client.publish("sms/cancel/loja", b'{"id": "11912344321", "text": "Segredo"}', qos=1)
-    await stack.until_metric("mensageiro_messages_total", lambda number: number >= len(payloads) - 3, DEADLINE)
+    await stack.until_metric("mensageiro_messages_total", lambda number: number >= len(payloads) - 3)
     for state in ("scheduled", "queued", "active", "deferred", "in_doubt"):
-        await stack.until_metric(f'mensageiro_queue_messages{{state="{state}"}}', lambda number: number == 0, DEADLINE)
+        await stack.until_metric(f'mensageiro_queue_messages{{state="{state}"}}', lambda number: number == 0)
     for carrier in ("smpp", "http", "webservice"):
-        await stack.until_metric(f'mensageiro_receipts_total{{carrier="{carrier}"', lambda number: number > 0, DEADLINE)
+        await stack.until_metric(f'mensageiro_receipts_total{{carrier="{carrier}"', lambda number: number > 0)
     for kind in ("reply", "status", "dlr"):
-        await stack.until_metric(f'mensageiro_callbacks_total{{kind="{kind}",result="ok"}}', lambda number: number > 0, DEADLINE)
+        await stack.until_metric(f'mensageiro_callbacks_total{{kind="{kind}",result="ok"}}', lambda number: number > 0)
     return ["shown", *(str(payload["id"]) for payload in payloads)]
 
 
 async def settled(stack: Stack, carrier: str, wanted: int) -> None:
     """Wait until a carrier has said so often what became of a message."""
-    await stack.until_metric(f'mensageiro_messages_total{{carrier="{carrier}"', lambda number: number >= wanted, DEADLINE)
+    await stack.until_metric(f'mensageiro_messages_total{{carrier="{carrier}"', lambda number: number >= wanted)
 
 
 async def commands(stack: Stack, id: str) -> list[str]:

@@ -14,9 +14,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.support.shop import USERS, Shop
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
-DEADLINE = 30.0
 NO_SUBSCRIBERS, NOT_AUTHORIZED = 0x10, 0x87
 QUEUED = 1500  # more than mosquitto keeps by default
 
@@ -126,7 +125,7 @@ async def test_what_was_acknowledged_outlives_an_absent_gateway_and_a_killed_bro
                 group.create_task(_put(loja, f"absent-{number:04}"))
     stored = shop.broker.folder / "mosquitto.db"
     await until(
-        lambda: stored.exists() and all(f"absent-{number:04}".encode() in stored.read_bytes() for number in (0, QUEUED - 1)), 10, "stored"
+        lambda: stored.exists() and all(f"absent-{number:04}".encode() in stored.read_bytes() for number in (0, QUEUED - 1)), "stored"
     )
     shop.broker.restart()
     async with shop.client("mensageiro", **gateway, max_queued_incoming_messages=0) as client:

@@ -19,9 +19,7 @@ from gateway.config import HOT_KEYS, parse
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reload import differences
 from tests.support.stack import Stack
-from tests.support.waiting import until
-
-DEADLINE = 15.0
+from tests.support.waiting import DEADLINE, until
 
 
 class Manager:
@@ -43,7 +41,7 @@ class Manager:
 
     async def until(self, condition: Callable[[list[str]], bool], what: str) -> None:
         try:
-            await until(lambda: condition(self.listen()), DEADLINE, what)
+            await until(lambda: condition(self.listen()), what)
         except AssertionError as error:
             raise AssertionError(f"{error}, heard: {self.heard}") from None
 
@@ -136,7 +134,7 @@ async def test_a_journal_writer_that_stands_still_is_not_called_alive(manager: M
     clock.now += systemd.SLOWEST + 1
     with structlog.testing.capture_logs() as logs:
         task = asyncio.create_task(systemd.watchdog(pulse))
-        await until(lambda: bool(logs), DEADLINE, "a complaint")
+        await until(lambda: bool(logs), "a complaint")
         told = len(manager.listen())
         for _ in range(3):
             await asyncio.sleep(0.02)
@@ -213,7 +211,7 @@ async def test_sighup_changes_the_level_and_names_what_needs_a_restart(
     assert lines(stack, "message taken") == []
 
     reload(stack, {"log": {"level": "debug"}, "gateway": {"max_attempts": 3}, "carriers.smpp": {"window": 7, "max_rate": 1.0}})
-    await until(lambda: lines(stack, "reloaded") != [], DEADLINE, "reloaded")
+    await until(lambda: lines(stack, "reloaded") != [], "reloaded")
     await manager.until(lambda heard: heard.count("READY=1") == 2, "ready again")
     assert manager.heard[1] == "RELOADING=1"
     assert manager.heard[2].startswith("MONOTONIC_USEC=")
@@ -221,7 +219,7 @@ async def test_sighup_changes_the_level_and_names_what_needs_a_restart(
     (cold,) = lines(stack, "these keys changed and need a restart")
     assert cold["keys"] == ["carriers.smpp.max_rate", "carriers.smpp.window", "gateway.max_attempts"]
     await stack.publish([stack.traffic.message("0002", id="told")])
-    await until(lambda: any(line["id"] == "told" for line in lines(stack, "message taken")), DEADLINE, "debug lines")
+    await until(lambda: any(line["id"] == "told" for line in lines(stack, "message taken")), "debug lines")
 
     reload(stack, {"log": {"level": "error"}})
     await manager.until(lambda heard: heard.count("READY=1") == 3, "ready again")
@@ -248,7 +246,7 @@ async def test_a_broken_file_is_one_line_and_changes_nothing(stack: Stack, manag
     assert lines(stack, "reloaded") == []
     stack.write_config()
     hang_up(stack)
-    await until(lambda: lines(stack, "reloaded") != [], DEADLINE, "reloaded")
+    await until(lambda: lines(stack, "reloaded") != [], "reloaded")
     assert lines(stack, "reloaded")[0]["applied"] == []
     assert await stack.gateway.stop() == 0
 

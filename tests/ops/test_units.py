@@ -16,12 +16,11 @@ from gateway import app
 from gateway.demo.ports import free_port
 from tests.support.stack import SMPP_PASSWORD, Process, Stack
 from tests.support.units import COMMAND, FOLDER, Unit
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 NAMES = sorted(path.name for path in FOLDER.glob("*.service"))
 GATEWAYS = ["mensageiro.service", "mensageiro@.service"]
 THRESHOLD = 15  # tenths
-DEADLINE = 30.0
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -137,7 +136,7 @@ def process(unit: Unit, log: Path, under: tuple[str, ...] = (), **environment: s
 
 
 async def ready(port: int) -> None:
-    await until(lambda: _ready(port), DEADLINE, "ready")
+    await until(lambda: _ready(port), "ready")
 
 
 def _ready(port: int) -> bool:
@@ -158,10 +157,10 @@ async def test_the_service_runs_reloads_and_stops_as_its_unit_says(stack: Stack,
     try:
         await ready(port)
         await stack.send(stack.traffic.message("0002", id="m-1"))
-        await stack.until_ended(["m-1"], DEADLINE)
+        await stack.until_ended(["m-1"])
         assert (unit.state / "journal.db").exists()
         subprocess.run(unit.reload_command(service.pid), check=True)
-        await until(lambda: '"reloaded"' in service.output, DEADLINE, "reloaded")
+        await until(lambda: '"reloaded"' in service.output, "reloaded")
         assert await service.stop() == 0
     finally:
         if service.running:
@@ -233,9 +232,9 @@ async def test_a_whole_life_needs_no_system_call_and_no_socket_that_the_unit_ref
     try:
         await ready(port)
         await stack.send(*(stack.traffic.message("0002", id=f"by-{way}", routes=[way]) for way in ("smpp", "http", "webservice")))
-        await stack.until_ended(["by-smpp"], DEADLINE)
+        await stack.until_ended(["by-smpp"])
         for way in ("http", "webservice"):
-            await stack.until_told(f"by-{way}", "accepted", DEADLINE)
+            await stack.until_told(f"by-{way}", "accepted")
         os.kill(int(trace.read_text().split(maxsplit=1)[0]), signal.SIGTERM)
         await service.wait()
     finally:

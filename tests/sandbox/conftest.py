@@ -23,8 +23,7 @@ from gateway.smpp import (
 )
 from gateway.smpp.stream import SmppStream, connect
 from tests.sandbox.web import CalledBack, Customer
-
-DEADLINE = 5.0  # s that any single expectation may take
+from tests.support.waiting import DEADLINE
 
 T = TypeVar("T", bound=SessionEvent)
 

@@ -128,14 +128,14 @@ async def test_a_cancelled_message_is_told_once_and_nothing_follows(start_web: S
     protocol = await customer.protocol()
     await customer.get("cacl", h=f"{protocol};{protocol}")
     assert await called_back.until(1) == ["s9"]
-    await until(lambda: not len(customer.web._agenda), 10, "nothing is left to happen")
+    await until(lambda: not len(customer.web._agenda), "nothing is left to happen")
     assert await called_back.until(1) == ["s9"]
 
 
 async def test_a_call_back_is_sent_once_whatever_is_answered(customer: Customer, called_back: CalledBack) -> None:
     called_back.statuses = [500, 302]
     await customer.protocol()
-    await until(lambda: customer.web.provider.statistics.dropped == 2, 10, "dropped 2")
+    await until(lambda: customer.web.provider.statistics.dropped == 2, "dropped 2")
     assert called_back.told == ["s1", "d2"]
 
 
@@ -144,7 +144,7 @@ async def test_a_call_back_is_sent_again_by_setting(start_web: StartWeb, called_
     called_back.statuses = [503, 503, 503, 503]
     await customer.protocol("0002")
     await customer.protocol("0002")
-    await until(lambda: customer.web.provider.statistics.called_back + customer.web.provider.statistics.dropped == 2, 10, "two were tried")
+    await until(lambda: customer.web.provider.statistics.called_back + customer.web.provider.statistics.dropped == 2, "two were tried")
     assert customer.web.provider.statistics.repeated == 4
     assert (customer.web.provider.statistics.called_back, customer.web.provider.statistics.dropped) in {(1, 1), (2, 0)}
 
@@ -153,12 +153,12 @@ async def test_a_customer_that_does_not_answer_or_listen_costs_only_the_call_bac
     customer = await start_web(callback_timeout=0.1)
     called_back.statuses = [NEVER]
     await customer.protocol("0002")
-    await until(lambda: customer.web.provider.statistics.dropped == 1, 10, "dropped 1")
+    await until(lambda: customer.web.provider.statistics.dropped == 1, "dropped 1")
     await customer.protocol("0002")
-    await until(lambda: customer.web.provider.statistics.called_back == 1, 10, "called_back 1")
+    await until(lambda: customer.web.provider.statistics.called_back == 1, "called_back 1")
     await called_back.stop()
     await customer.protocol("0002")
-    await until(lambda: customer.web.provider.statistics.dropped == 2, 10, "dropped 2")
+    await until(lambda: customer.web.provider.statistics.dropped == 2, "dropped 2")
 
 
 async def test_what_waits_to_be_called_back_is_bounded(start_web: StartWeb, called_back: CalledBack) -> None:
@@ -168,12 +168,12 @@ async def test_what_waits_to_be_called_back_is_bounded(start_web: StartWeb, call
     await called_back.until(1)
     for _ in range(5):
         await customer.protocol("0002")
-    await until(lambda: customer.web.provider.statistics.dropped == 3, 10, "dropped 3")  # one is on its way, two wait
+    await until(lambda: customer.web.provider.statistics.dropped == 3, "dropped 3")  # one is on its way, two wait
 
 
 async def test_without_an_address_nobody_is_called(start_web: StartWeb, called_back: CalledBack) -> None:
     customer = await start_web(callback_url="")
     protocol = await customer.protocol("2012")
-    await until(lambda: bool(customer.web.provider.inbox(0, 1e12, again=False)), 10, "a reply in the inbox")
+    await until(lambda: bool(customer.web.provider.inbox(0, 1e12, again=False)), "a reply in the inbox")
     assert (await customer.get("cacl", h=protocol)).split(";")[1] == "1"
     assert called_back.told == []

@@ -14,6 +14,7 @@ from gateway.sandbox.ledger import read
 from gateway.smpp import BindTransceiver
 from tests.sandbox.conftest import Esme
 from tests.sandbox.web import CalledBack
+from tests.support.waiting import DEADLINE
 
 LINE = re.compile(r"sandbox (.+) on 127\.0\.0\.1:([0-9]+)")
 
@@ -27,14 +28,14 @@ async def sandbox(ports: int, *options: str) -> AsyncIterator[dict[str, int]]:
     found = {}
     try:
         for _ in range(ports):
-            line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+            line = (await asyncio.wait_for(process.stdout.readline(), DEADLINE)).decode()
             match = LINE.match(line)
             assert match is not None
             found[match[1]] = int(match[2])
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
-        _, stderr = await asyncio.wait_for(process.communicate(), 20)
+        _, stderr = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert (process.returncode, stderr) == (0, b"")
 
 

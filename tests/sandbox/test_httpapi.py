@@ -16,6 +16,7 @@ from gateway.sandbox.ledger import read
 from gateway.sandbox.settings import Distribution, MultForm
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
+from tests.support.waiting import DEADLINE
 
 FUNCTIONS = ("send", "mult", "cacl", "crdtf", "cnnvl", "cnus", "cadus", "altus", "crctn", "cict", "cact", "oper", "recv")
 TOMORROW = stamp(time.time() + 86400)
@@ -154,7 +155,7 @@ async def test_2001_is_cut_in_the_end_and_stopping_does_not_wait_for_it(start_we
     asking = asyncio.ensure_future(patient.send("2001"))
     while patient.web.provider.statistics.requests == 0:
         await asyncio.sleep(0)
-    await asyncio.wait_for(patient.web.stop(), 5)
+    await asyncio.wait_for(patient.web.stop(), DEADLINE)
     with pytest.raises(aiohttp.ClientError):
         await asking
 

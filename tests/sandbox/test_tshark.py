@@ -26,6 +26,7 @@ from gateway.smpp import (
     Tag,
     command_name,
 )
+from tests.support.waiting import DEADLINE
 
 TSHARK = shutil.which("tshark") or ""
 
@@ -78,7 +79,7 @@ class Capture:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             output, _ = await process.communicate()
         assert process.returncode == 0
         return output.decode().split()
@@ -86,7 +87,7 @@ class Capture:
 
 async def read_until(stream: asyncio.StreamReader | None, word: str) -> None:
     assert stream is not None
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE):
         while line := await stream.readline():
             if word in line.decode():
                 return
@@ -106,7 +107,7 @@ async def capture(port: int, path: Path) -> AsyncIterator[Capture]:
         yield Capture(process, port, path)
     finally:
         process.terminate()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             await process.communicate()
 
 

@@ -18,6 +18,7 @@ from gateway.sandbox.wsdl import SOAP_11, SOAP_12
 from tests.sandbox.conftest import StartWeb
 from tests.sandbox.web import USER, CalledBack, Customer
 from tests.support import npm
+from tests.support.waiting import DEADLINE
 
 NAMESPACE = "http://tempuri.org/"
 TOMORROW = stamp(time.time() + 86400)
@@ -335,7 +336,7 @@ async def test_npm_soap_calls_our_methods_and_reads_our_faults(customer: Custome
     process = await asyncio.create_subprocess_exec(
         "node", "client.js", customer.web.webservice_url, cwd=npm.folder(NODE), stdout=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE):
         output, _ = await process.communicate()
     said = json.loads(output)
     assert said["methods"] == ["cancel", "inbox", "sendMultiple", "sendUnique", "status"]

@@ -11,8 +11,8 @@ from yarl import URL
 
 from gateway.sandbox.callbacks import never_again
 from gateway.sandbox.web import WebProvider
+from tests.support.waiting import DEADLINE
 
-DEADLINE = 10.0  # s that any single expectation may take
 USER = "126b114c"
 NEVER = 0  # among the statuses of `CalledBack`: no answer
 

@@ -20,8 +20,8 @@ from gateway.smpp import (
     parse_receipt,
 )
 from gateway.smpp.stream import EventsCallback, SmppStream, connect, serve
+from tests.support.waiting import DEADLINE
 
-DEADLINE = 10.0
 RECEIPT = b"id:42 sub:001 dlvrd:001 submit date:2601151030 done date:2601151031 stat:DELIVRD err:000 text:oi"
 
 

@@ -31,9 +31,9 @@ from gateway.smpp import (
     encode,
 )
 from gateway.smpp.stream import EventsCallback, SmppStream, connect, serve
+from tests.support.waiting import DEADLINE
 
 SETTINGS = SessionSettings(window=10_000, bind_timeout=5.0)
-DEADLINE = 5.0
 T = TypeVar("T")
 
 

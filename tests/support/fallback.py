@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.demo.ports import free_port
-from tests.support.stack import START_TIMEOUT, Process, Stack
+from tests.support.stack import Process, Stack
 from tests.support.waiting import listens, until
 
 USER = "126b114c"
@@ -49,7 +49,7 @@ class Fallback:
         """Start them, and wait for their ports."""
         for way in ways or self.processes:
             await self.processes[way].start()
-            await until(lambda port=self.port_of[way]: listens(port), START_TIMEOUT, f"{way} listens")  # type: ignore[misc] # mypy #15459
+            await until(lambda port=self.port_of[way]: listens(port), f"{way} listens")  # type: ignore[misc] # mypy #15459
 
     async def close(self) -> None:
         """Kill what runs."""

@@ -14,9 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from gateway.demo.ports import free_port
-from tests.support.waiting import listens
+from tests.support.waiting import DEADLINE, listens
 
-START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
 POLL = 0.01
 
@@ -86,7 +85,7 @@ class Mosquitto:
         """Start it and wait until it takes connections."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(["mosquitto", "-c", str(self._config)], stdout=log, stderr=log)
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while not listens(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"mosquitto did not start: {self.log_path.read_text()}")

@@ -22,9 +22,8 @@ from tests.support import installed
 from tests.support.accounting import Audit, Event, audit, read_ledger, word
 from tests.support.mosquitto import Mosquitto
 from tests.support.traffic import Traffic
-from tests.support.waiting import POLL, listens, until
+from tests.support.waiting import DEADLINE, POLL, listens, until
 
-START_TIMEOUT = 20.0
 SMPP_PASSWORD = "s3nha-ab"  # eight characters, the most that SMPP 3.4 admits
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -75,11 +74,11 @@ class Process:
         """SIGKILL it."""
         await self._end(signal.SIGKILL)
 
-    async def stop(self, timeout: float = 60.0) -> int:
+    async def stop(self, timeout: float = DEADLINE) -> int:
         """SIGTERM it and return its exit code."""
         return await self._end(signal.SIGTERM, timeout)
 
-    async def wait(self, timeout: float = 60.0) -> int:
+    async def wait(self, timeout: float = DEADLINE) -> int:
         """Wait for it to end by itself and return its exit code."""
         assert self._process is not None
         async with asyncio.timeout(timeout):
@@ -90,7 +89,7 @@ class Process:
         """Whether it runs."""
         return self._process is not None and self._process.returncode is None
 
-    async def _end(self, number: signal.Signals, timeout: float = 60.0) -> int:
+    async def _end(self, number: signal.Signals, timeout: float = DEADLINE) -> int:
         if self._process is None:
             return 0
         with suppress(ProcessLookupError):
@@ -178,19 +177,19 @@ class Stack:
         """Start the broker, and the consumer that hears all events."""
         self.broker.start()
         self._consumer = asyncio.create_task(self._consume())
-        async with asyncio.timeout(START_TIMEOUT):
+        async with asyncio.timeout(DEADLINE):
             await self._subscribed.wait()
 
     async def start_sandbox(self) -> None:
         """Start the sandbox and wait for its port."""
         await self.sandbox.start()
-        await until(lambda: listens(self.smpp_port), START_TIMEOUT, "the sandbox listens")
+        await until(lambda: listens(self.smpp_port), "the sandbox listens")
 
     async def start_gateway(self) -> None:
         """Start the gateway; it may not be ready yet."""
         await self.gateway.start()
 
-    async def ready(self, timeout: float = START_TIMEOUT) -> None:
+    async def ready(self, timeout: float = DEADLINE) -> None:
         """Wait until /readyz answers 200."""
         await self.http_until("/readyz", lambda status, _: status == 200, timeout)
 
@@ -207,7 +206,7 @@ class Stack:
 
             async def one(payload: Mapping[str, Any]) -> None:
                 async with limit:
-                    await producer.publish(topic, json.dumps(payload), qos=1, properties=properties, timeout=60)
+                    await producer.publish(topic, json.dumps(payload), qos=1, properties=properties, timeout=DEADLINE)
 
             async with asyncio.TaskGroup() as group:
                 for payload in payloads:
@@ -225,7 +224,7 @@ class Stack:
         await self.publish(payloads)
         return [str(payload["id"]) for payload in payloads]
 
-    async def command(self, *arguments: str, timeout: float = 30.0) -> tuple[int, str, str]:
+    async def command(self, *arguments: str, timeout: float = DEADLINE) -> tuple[int, str, str]:
         """Run a command of ours with this configuration. Return exit code, stdout and stderr."""
         process = await asyncio.create_subprocess_exec(
             *(*installed.PYTHON, "-m", "gateway", *arguments, "--config", str(self.folder / "gateway.toml")),
@@ -244,7 +243,7 @@ class Stack:
 
     async def retained(self, topic: str) -> Any:
         """Return the JSON that the broker retains under a topic."""
-        async with self.client() as client, asyncio.timeout(10):
+        async with self.client() as client, asyncio.timeout(DEADLINE):
             await client.subscribe(topic, qos=1)
             message = await anext(aiter(client.messages))
             assert isinstance(message.payload, bytes)
@@ -268,12 +267,14 @@ class Stack:
         """Return the ids that have a final event."""
         return self._ended
 
-    async def until_told(self, id: str, type: str, timeout: float = 15.0) -> Event:
+    async def until_told(self, id: str, type: str, timeout: float = DEADLINE) -> Event:
         """Wait for an event of a message, and return the first of its type."""
-        await until(lambda: any(event["type"] == type for event in self.told(id)), timeout, f"{type} of {id}, told: {self.story(id)}")
+        await until(
+            lambda: any(event["type"] == type for event in self.told(id)), f"{type} of {id}, told: {self.story(id)}", timeout=timeout
+        )
         return next(event for event in self.told(id) if event["type"] == type)
 
-    async def until_metric(self, name: str, wanted: Callable[[float], bool], timeout: float = 15.0) -> float:
+    async def until_metric(self, name: str, wanted: Callable[[float], bool], timeout: float = DEADLINE) -> float:
         """Wait until a metric is as wanted."""
         deadline = asyncio.get_running_loop().time() + timeout
         value = float("nan")  # until the gateway listens
@@ -285,11 +286,11 @@ class Stack:
                 value = await self.metric(name)
         return value
 
-    async def until_ended(self, ids: Iterable[str], timeout: float) -> None:
+    async def until_ended(self, ids: Iterable[str], timeout: float = DEADLINE) -> None:
         """Wait until each id has its final event."""
         wanted = set(ids)
         try:
-            await until(lambda: wanted <= self.ended(), timeout, "final events")
+            await until(lambda: wanted <= self.ended(), "final events", timeout=timeout)
         except AssertionError:
             missing = sorted(wanted - self.ended())
             story = {id: self.story(id) for id in missing[:8]}
@@ -305,7 +306,7 @@ class Stack:
         """Account for the messages of our traffic."""
         return audit(self.traffic.ids if ids is None else list(ids), self.events, self.traffic.taken(self.ledger()))
 
-    async def accounted(self, timeout: float = 30.0) -> Audit:
+    async def accounted(self, timeout: float = DEADLINE) -> Audit:
         """Wait until every message of our traffic has ended, and check the accounts."""
         await self.until_ended(self.traffic.ids, timeout)
         result = self.audit()
@@ -344,7 +345,7 @@ class Stack:
             if event["final"]:
                 self._ended.add(event["id"])
 
-    async def http_until(self, path: str, wanted: Callable[[int, str], bool], timeout: float = START_TIMEOUT) -> None:
+    async def http_until(self, path: str, wanted: Callable[[int, str], bool], timeout: float = DEADLINE) -> None:
         """Wait until a GET of `path` answers as wanted: status, body."""
         deadline = asyncio.get_running_loop().time() + timeout
         status, body = 0, ""
@@ -361,7 +362,7 @@ async def http_get(port: int, path: str) -> tuple[int, str]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+        answer = (await asyncio.wait_for(reader.read(), DEADLINE)).decode()
     finally:
         writer.close()
     head, _, body = answer.partition("\r\n\r\n")

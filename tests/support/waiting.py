@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+DEADLINE = 90.0  # s of any single wait: only what hangs takes so long, however busy the machine is, and a way that rests for 30 s does not
 POLL = 0.02
 AT_ONCE = 0.001  # for what this process does itself, in a thread
 
@@ -17,7 +18,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def until(condition: Callable[[], bool], timeout: float, what: str, poll: float = POLL) -> None:
+async def until(condition: Callable[[], bool], what: str, *, timeout: float = DEADLINE, poll: float = POLL) -> None:
     """Wait for something that another process, thread or task does. Fails with `what` after `timeout` seconds."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not condition():

@@ -162,7 +162,7 @@ async def test_requests_go_side_by_side_and_credit_ends_where_they_do(server: Ra
     assert rig.carrier.credit() == CONNECTIONS
     await rig.send(*batch(CONNECTIONS))
     assert rig.carrier.credit() == 0
-    await until(lambda: len(server.of("send")) == CONNECTIONS + 1, 10, "all requests at once")
+    await until(lambda: len(server.of("send")) == CONNECTIONS + 1, "all requests at once")
     assert len({request.connection for request in server.of("send")[1:]}) == CONNECTIONS
     await rig.outcomes(CONNECTIONS)
 
@@ -173,7 +173,7 @@ async def test_a_provider_that_hangs_takes_along_what_is_under_way_and_no_more(s
     await rig.prove()
     server.answer = lambda _: HANG
     await rig.send(*batch(2))
-    await until(lambda: len(server.of("send")) == 3, 10, "both")
+    await until(lambda: len(server.of("send")) == 3, "both")
     assert rig.carrier.credit() == CONNECTIONS - 2
     now[0] += STALL + 0.1
     assert rig.carrier.credit() == 0
@@ -344,7 +344,7 @@ async def test_stopping_waits_for_answers_and_leaves_what_has_none_in_doubt(serv
     await rig.prove()
     server.answer = HANG_FOR_TWO
     await rig.send(*batch(4))
-    await until(lambda: len(server.of("send")) == 5, 10, "four requests")
+    await until(lambda: len(server.of("send")) == 5, "four requests")
     await rig.carrier.stop(1.0)
     outcomes = await rig.outcomes(4)
     assert [type(outcome) for outcome in outcomes] == [InDoubt, InDoubt, Submitted, Submitted]
@@ -362,7 +362,7 @@ async def test_what_waits_in_line_when_it_stops_was_never_sent(server: RawServer
     server.answer = lambda _: HANG
     same_number = [message(row) for row in range(1, 31)]
     await rig.send(*same_number)
-    await until(lambda: len(server.of("send")) == CONNECTIONS + 1, 10, "requests on every connection")
+    await until(lambda: len(server.of("send")) == CONNECTIONS + 1, "requests on every connection")
     await rig.carrier.stop(0.5)
     outcomes = await rig.outcomes(30)
     assert [type(outcome) for outcome in outcomes] == [InDoubt] * CONNECTIONS + [Deferred] * (30 - CONNECTIONS)

@@ -28,7 +28,7 @@ from tests.carriers.http.provider import MD5, Start, answering, decent, settings
 from tests.carriers.rawhttp import CLOSE, HANG, RawServer, Reply, Request, ok
 from tests.carriers.requests_rig import USER, Rig
 from tests.carriers.smsc import message
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 # --- One message ------------------------------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ async def test_a_suspended_account_that_nobody_needs_is_asked_for_until_it_is_we
     server.answer = lambda _: ok("93;CLIENTE INVALIDO")
     rig = start()
     await rig.outcome(message())
-    await until(lambda: len(server.of("crdtf")) > 2, 10, "it is asked for, and refused")
+    await until(lambda: len(server.of("crdtf")) > 2, "it is asked for, and refused")
     assert rig.carrier.state is CarrierState.SUSPENDED
     server.answer = decent
     await rig.until(CarrierState.READY)
@@ -212,7 +212,7 @@ async def test_silence_takes_the_carrier_down_with_one_message_at_a_time_in_doub
         assert rig.carrier.credit() == 1
         assert isinstance(await rig.outcome(message(row + 1)), InDoubt)
     assert rig.carrier.state is CarrierState.DOWN
-    await until(lambda: len(server.of("crdtf")) > 2, 10, "probes that find HTML")
+    await until(lambda: len(server.of("crdtf")) > 2, "probes that find HTML")
     assert rig.carrier.state is CarrierState.DOWN
     server.answer = decent
     await rig.until(CarrierState.READY)
@@ -283,11 +283,11 @@ async def test_while_a_kind_has_no_credits_they_are_looked_at_more_often(server:
     server.answer = lambda request: ok("97" if request.function == "send" else "1;1;0;0;0;0;0;")
     now, patience = [1000.0], 0.001
     rig = start({"patience": patience, "monotonic": lambda: now[0]})
-    await until(lambda: len(server.of("crdtf")) == 1, 10, "the first look")
+    await until(lambda: len(server.of("crdtf")) == 1, "the first look")
     await rig.outcome(message())
     for looks in (2, 3, 4):
         now[0] += patience * CREDITS_SOON
-        await until(lambda looks=looks: len(server.of("crdtf")) == looks, 10, f"look {looks}")  # type: ignore[misc] # mypy #15459
+        await until(lambda looks=looks: len(server.of("crdtf")) == looks, f"look {looks}")  # type: ignore[misc] # mypy #15459
 
 
 async def test_after_its_pause_one_message_of_a_kind_tries_whether_there_are_credits(server: RawServer, start: Start) -> None:
@@ -302,7 +302,7 @@ async def test_after_its_pause_one_message_of_a_kind_tries_whether_there_are_cre
 
 async def try_until(rig: Rig, wanted: Callable[[Outcome], bool]) -> None:
     """Send one message again and again until what becomes of it is as wanted."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while not wanted(await rig.outcome(message(2))):
             await asyncio.sleep(0.01)
 
