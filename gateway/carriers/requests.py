@@ -134,8 +134,8 @@ class RequestCarrier:
 
     @property
     def ready_to_cancel(self) -> bool:
-        """Whether cancels can be sent now: one request of them at a time."""
-        return self.state in {CarrierState.READY, CarrierState.THROTTLED} and not self._cancelling and not self._stopping
+        """Whether cancels can be sent now: one request of them at a time. Who may not send may cancel: what waits there leaves meanwhile."""
+        return self.state is not CarrierState.DOWN and not self._cancelling and not self._stopping
 
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how `message` would be sent, or why it cannot be. Pure."""
