@@ -134,7 +134,7 @@ class RequestCarrier:
 
     @property
     def ready_to_cancel(self) -> bool:
-        """Whether cancels can be sent now: one request of them at a time. Who may not send may cancel: what waits there leaves meanwhile."""
+        """Whether cancels can be sent now: one request of them at a time. Who may not send may cancel: what waits there may leave."""
         return self.state is not CarrierState.DOWN and not self._cancelling and not self._stopping
 
     def prepare(self, message: Message) -> Prepared | Rejected:
