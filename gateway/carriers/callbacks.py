@@ -262,7 +262,7 @@ class _Server(web.Server):
             self,
             refused=self._refused,
             loop=self._loop,
-            access_log=None,  # type: ignore[arg-type] # its annotation forgets it
+            access_log=None,
             keepalive_timeout=self._limits.keep_alive,
             lingering_time=0.0,
             max_line_size=MAX_LINE,
