@@ -89,7 +89,7 @@ class Dispatcher:
                 event.set()
 
     async def _watch(self) -> None:
-        """See carriers come, go and have credits again, and learn the routes that messages of an earlier run or of other settings stand on."""
+        """See carriers come, go and have credits again, and learn the routes of messages of an earlier run or of other settings."""
         while True:
             self._observe(self._monotonic())
             for carrier in self._carriers.values():
