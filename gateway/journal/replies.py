@@ -116,11 +116,11 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
     known = tx.one("SELECT session, at, told, answered FROM heard WHERE digest = ?", (digest,))
     past = _Past() if known is None else _past(tx, reply, known, now)
     _remember(tx, digest, reply.session, now, told=past.told)
-    return past._replace(repeated=True) if reply.session is None and _called_before(tx, reply, now) else past
+    return past._replace(repeated=True) if not reply.carrier and _called_before(tx, reply, now) else past
 
 
 def _called_before(tx: Transaction, reply: Reply, now: float) -> bool:
-    """Tell whether a call-back said the same before, by the provider's clock too. It has no session, and may be repeated by a proxy."""
+    """Tell whether a call-back, which names no carrier, said the same before, by the provider's clock too: a proxy may have repeated it."""
     digest = _hash("call-back", reply.sender, reply.text, reply.answers, reply.surrogate, reply.received_at)
     known = tx.one("SELECT 1 FROM heard WHERE digest = ?", (digest,)) is not None
     _remember(tx, digest, None, now)
