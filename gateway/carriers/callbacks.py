@@ -51,7 +51,6 @@ _TEXTS = {
 }
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_REQUEST_LINE = re.compile(rb"GET (?P<target>[^\r\n]* [^\r\n]*) HTTP/1\.[01]\r?\n")  # with a space in its target
 
 log = structlog.get_logger()
 
@@ -176,13 +175,13 @@ class _Held:
 
 def _encoded(data: bytes) -> bytes:
     """Percent-encode what a caller left raw. Bodies are refused, so that whatever is not ASCII stands in a target, or does no harm."""
-    if not data.isascii():
+    if not data.isascii() and len(data) <= MAX_LINE:  # a stranger's flood is not worth the time
         data = _BEYOND_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), data)
-    line = _REQUEST_LINE.match(data)
-    if line is None:
+    line = data[: data.find(b"\n") + 1]
+    if not line.startswith(b"GET ") or line.count(b" ") <= 2:
         return data
-    start, end = line.span("target")
-    return data[:start] + line["target"].replace(b" ", b"%20") + data[end:]
+    target, _, version = line.removeprefix(b"GET ").rpartition(b" ")
+    return b"GET " + target.replace(b" ", b"%20") + b" " + version + data[len(line) :]
 
 
 def _head(request: web.BaseRequest) -> Head:
