@@ -89,6 +89,10 @@ class Carrier(Reporter, Protocol):
         """Ask the provider to cancel. Each order comes back in outcomes(), but those that it cannot be asked for now."""
         ...
 
+    def refilled(self) -> bool:
+        """Tell once that what was put aside (`Scope.ASIDE`) may be tried now."""
+        ...
+
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
         ...

@@ -8,11 +8,15 @@ What is refused, and how, is `callback_guard`'s; what parameters mean is `callba
 address: the path is a secret and the query names people. So there is no access log, and aiohttp's own error pages and error lines, which
 quote what they could not parse, are replaced.
 
+A caller may not have percent-encoded what a person wrote: octets beyond ASCII and spaces in a target, which aiohttp's parser refuses, are
+encoded before it sees them.
+
 Bounded by `Limits`: how many connections there are, the oldest idle one making room for a new one; how long one may say nothing at first,
 and between two requests. Known limit: TLS is a reverse proxy's task; this listener speaks plain HTTP.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +49,8 @@ _TEXTS = {
     500: b"Internal Server Error\n",
     503: b"Service Unavailable\n",
 }
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 log = structlog.get_logger()
 
@@ -87,7 +93,7 @@ class Callbacks:
 
     async def start(self) -> int:
         """Listen; return the port. Raises OSError where it cannot."""
-        server = _Server(self._serve, self._limits)
+        server = _Server(self._serve, self._limits, lambda: self._count("other", "refused"))
         self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_TIMEOUT, handle_signals=False)
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, *self._listen)
@@ -167,6 +173,17 @@ class _Held:
         return transport is not None and not transport.is_closing()
 
 
+def _encoded(data: bytes) -> bytes:
+    """Percent-encode what a caller left raw. Bodies are refused, so that whatever is not ASCII stands in a target, or does no harm."""
+    if not data.isascii() and len(data) <= MAX_LINE:  # a stranger's flood is not worth the time
+        data = _BEYOND_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), data)
+    line = data[: data.find(b"\n") + 1]
+    if not line.startswith(b"GET ") or line.count(b" ") <= 2:
+        return data
+    target, _, version = line.removeprefix(b"GET ").rpartition(b" ")
+    return b"GET " + target.replace(b" ", b"%20") + b" " + version + data[len(line) :]
+
+
 def _head(request: web.BaseRequest) -> Head:
     target = request.raw_path
     if not target.startswith("/"):  # absolute-form, as a proxy may send it. RFC 9112 s3.2.2
@@ -197,7 +214,15 @@ class _Answer(web.Response):
 
 
 class _Connection(web.RequestHandler):
-    """One connection: aiohttp's, without its pages and its log lines."""
+    """One connection: aiohttp's, without its pages and its log lines, and with a parser that takes what was not percent-encoded."""
+
+    def __init__(self, *args: Any, refused: Callable[[], None], **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._refused = refused
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets from the caller."""
+        super().data_received(_encoded(data))
 
     def close_if_silent(self) -> None:
         """Close it where no whole request came."""
@@ -213,6 +238,7 @@ class _Connection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer what could not be parsed, and what failed, by its status alone."""
+        self._refused()
         if status >= 500:
             self.log_exception("", exc_info=exc)
         return _Answer(414 if isinstance(exc, LineTooLong) else status)
@@ -225,16 +251,17 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     """Makes such connections, within limits."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Any], limits: Limits) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Any], limits: Limits, refused: Callable[[], None]) -> None:
         super().__init__(handler)
-        self._limits = limits
+        self._limits, self._refused = limits, refused
 
     def __call__(self) -> web.RequestHandler:
         """Make one."""
         return _Connection(
             self,
+            refused=self._refused,
             loop=self._loop,
-            access_log=None,  # type: ignore[arg-type] # its annotation forgets it
+            access_log=None,
             keepalive_timeout=self._limits.keep_alive,
             lingering_time=0.0,
             max_line_size=MAX_LINE,

@@ -13,7 +13,8 @@ Beside it: `http_client` (one request, three ends), `verdicts` (answers -> outco
 - Account trouble suspends the carrier; when the pause is over `credit` is 1 although the state says SUSPENDED: one message is the probe,
   while other carriers go on with the rest. DOWN is probed by a call that sends nothing; so is SUSPENDED where that call tells of the
   account, since perhaps no message comes.
-- Kinds without credits wait here: their messages come back `Deferred(ASIDE)` without being sent, until one of them gets through.
+- Kinds without credits wait: their messages come back `Deferred(ASIDE)` without being sent, until one of them gets through. `refilled`
+  tells when they need not wait out their pause: the provider tells of credits, one got through, or an earlier run may have put them aside.
 - Receipts and replies do not come this way: call-backs have their own listener. `inbound` never returns.
 
 Known limit: requests go side by side, so two messages to one number may arrive in either order.
@@ -111,6 +112,7 @@ class RequestCarrier:
         self._announced: CarrierState | None = None
         self._reason = ""  # of the last trouble
         self._credits_due = monotonic()
+        self._credits_known = self._refilled = False
         self._stopping = False
         self._freed = asyncio.Event()  # credit may have changed
         self._ended = asyncio.Event()
@@ -134,8 +136,8 @@ class RequestCarrier:
 
     @property
     def ready_to_cancel(self) -> bool:
-        """Whether cancels can be sent now: one request of them at a time."""
-        return self.state in {CarrierState.READY, CarrierState.THROTTLED} and not self._cancelling and not self._stopping
+        """Whether cancels can be sent now: one request of them at a time. Who may not send may cancel: what waits there may leave."""
+        return self.state is not CarrierState.DOWN and not self._cancelling and not self._stopping
 
     def prepare(self, message: Message) -> Prepared | Rejected:
         """Say how `message` would be sent, or why it cannot be. Pure."""
@@ -157,6 +159,11 @@ class RequestCarrier:
     async def wait_credit(self) -> None:
         """Return when credit() is above 0."""
         await until_admitted(self.credit, self._delay, self._freed)
+
+    def refilled(self) -> bool:
+        """Tell once that there may be credits for what was put aside."""
+        refilled, self._refilled = self._refilled, False
+        return refilled
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
@@ -254,7 +261,7 @@ class RequestCarrier:
             retry_after = self._purses.empty(load.purse, now, written_at)
             self._credits_due = min(self._credits_due, now + self._patience * CREDITS_SOON)
             return msgspec.structs.replace(outcome, retry_after=retry_after)
-        self._purses.ended(load.purse, written_at, paid=effect is Effect.TAKEN)
+        self._refilled |= self._purses.ended(load.purse, written_at, paid=effect is Effect.TAKEN)
         if isinstance(outcome, Submitted):
             return msgspec.structs.replace(outcome, encoding=load.prepared.encoding, replaced=load.prepared.replaced)
         return outcome
@@ -409,7 +416,10 @@ class RequestCarrier:
         if rows is None:
             return
         self._observer.credits(rows)
-        for purse in self._purses.filled(lambda purse: self._wire.pays(rows, purse), now):
+        filled = self._purses.filled(lambda purse: self._wire.pays(rows, purse), now)
+        self._refilled |= bool(filled) or not self._credits_known
+        self._credits_known = True
+        for purse in filled:
             self._log.info("there are credits again", kind=purse.kind, cost_centre=purse.cost_centre)
 
     def _announce(self) -> None:

@@ -202,6 +202,10 @@ class SmppCarrier:
         """Return the seconds until the rate admits the next; 0 where a session must come first."""
         return self._rate.delay(self._monotonic()) if self._senders and not self._stopping else 0.0
 
+    def refilled(self) -> bool:
+        """Tell never: nothing is put aside here."""
+        return False
+
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         """Wait for the next answers, in order of arrival."""
         return await self._outcomes.take()

@@ -182,14 +182,18 @@ class Purses(Generic[K]):
         purse.probing = True
         return 0.0
 
-    def ended(self, key: K, written_at: float, *, paid: bool) -> None:
-        """Note the end of what left while the kind was empty: `paid` = by an answer other than "no credits"; else the next one probes."""
+    def ended(self, key: K, written_at: float, *, paid: bool) -> bool:
+        """Note the end of what left while the kind was empty. Return whether it is so no more.
+
+        `paid` = ended by an answer other than "no credits"; else the next one probes.
+        """
         purse = self._empty.get(key)
         if purse is None or written_at < purse.since:
-            return
+            return False
         purse.probing = False
         if paid:
             del self._empty[key]
+        return paid
 
     def filled(self, has_credits: Callable[[K], bool], now: float) -> Collection[K]:
         """Let kinds be tried at once that the provider says to have credits again. Return them."""

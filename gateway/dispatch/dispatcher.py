@@ -16,7 +16,7 @@ from gateway import logs
 from gateway.carriers.base import Carrier, CarrierState, Prepared
 from gateway.dispatch.retry import RetryPolicy, decide
 from gateway.dispatch.routing import Health, Route, chosen, noted, probing, routes_of, subsets
-from gateway.journal.base import Bells, Journal, Plan, Report, Settlement
+from gateway.journal.base import Bells, Journal, Plan, Report, Selection, Settlement
 from gateway.message import Answer, CancelAnswer, Message, Reason, Rejected
 from gateway.metrics import Metrics
 
@@ -24,6 +24,7 @@ CLAIM_LIMIT = 500  # messages a claim: of each its next part
 UNDER_WAY = 64  # settlements whose commit is awaited
 IDLE_CHECK = 1.0  # s: how often a waiting carrier looks whether routing has changed
 CANCEL_BATCH = 50
+WOKEN = 10_000  # messages that need not wait any more, at a time: the rest comes when its pause is over
 USABLE = (CarrierState.READY, CarrierState.THROTTLED)
 
 log = structlog.get_logger()
@@ -88,11 +89,19 @@ class Dispatcher:
                 event.set()
 
     async def _watch(self) -> None:
-        """See carriers come and go, and learn the routes that messages of an earlier run, or of other settings, stand on."""
+        """See carriers come, go and have credits again, and learn the routes of messages of an earlier run or of other settings."""
         while True:
             self._observe(self._monotonic())
+            for carrier in self._carriers.values():
+                if carrier.refilled():
+                    await self._wake_deferred(carrier.name)
             self._routes = subsets(self._preference) | set(await self._journal.routes())
             await asyncio.sleep(IDLE_CHECK)
+
+    async def _wake_deferred(self, carrier: str) -> None:
+        """Have what a carrier put aside tried now; what was put off for itself comes along."""
+        if await self._journal.retry(Selection(state="deferred", carrier=carrier, limit=WOKEN), self._clock()):
+            self._bells.ring()
 
     async def _feed(self, carrier: Carrier) -> None:
         wake = self._wake[carrier.name]

@@ -17,16 +17,17 @@ _WANTED = "carrier = ? AND cancel <> 0 AND cancel <= ? AND state IN (4, 6) ORDER
 
 
 def cancels(tx: Transaction, carrier: str, limit: int, now: float) -> list[CancelOrder]:
-    """Hand out cancels of messages whose ids are known, all of them: what was begun is finished, or ends, first.
+    """Hand out cancels of messages that were taken, with all their ids: what was begun is finished, or ends, first.
 
-    Without an id, what becomes of the message ends the wish too.
+    One that was taken without an id is handed out too: its carrier says that it cannot ask. Of one in doubt without an id, what becomes of
+    it ends the wish too.
     """
     orders = []
     for record in tx.records(_WANTED, (carrier, now - AGAIN_AFTER, limit)):
         ids = tuple(part.message_id for part in parts_of(tx, record))
         record.cancel = now
         tx.save(record)
-        if ids and not record.begun:
+        if (ids or record.state is QueueState.SUBMITTED) and not record.begun:
             orders.append(CancelOrder(record.row, record.message.to, record.message.sender, ids))
     tx.finish()
     return orders

@@ -8,7 +8,8 @@ content shows that a phone has begun to use its reference again: what was there 
 
 `heard` remembers what was committed, in a bounded ring. A provider repeats what we did not answer, so what is identical to something whose
 response never left is told all the same, since people say a word twice, but marked `possible_duplicate`; so is what comes by another
-connection within LOST_ANSWER: the response may have been lost with the first one. What is identical to a part of a
+connection within LOST_ANSWER: the response may have been lost with the first one; so is a call-back that names the same date and message
+as one before. What is identical to a part of a
 reply that was told whole gathers apart from other parts: all of them again are such a reply once more; fewer tell nothing new, and go.
 
 A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
@@ -114,9 +115,21 @@ def _hear(tx: Transaction, reply: Reply, now: float) -> _Past:
     digest = _digest(reply)
     known = tx.one("SELECT session, at, told, answered FROM heard WHERE digest = ?", (digest,))
     past = _Past() if known is None else _past(tx, reply, known, now)
-    tx.run(_HEAR, (digest, reply.session, now, past.told))
+    _remember(tx, digest, reply.session, now, told=past.told)
+    return past._replace(repeated=True) if not reply.carrier and _called_before(tx, reply, now) else past
+
+
+def _called_before(tx: Transaction, reply: Reply, now: float) -> bool:
+    """Tell whether a call-back, which names no carrier, said the same before, by the provider's clock too: a proxy may have repeated it."""
+    digest = _hash("call-back", reply.sender, reply.text, reply.answers, reply.surrogate, reply.received_at)
+    known = tx.one("SELECT 1 FROM heard WHERE digest = ?", (digest,)) is not None
+    _remember(tx, digest, None, now)
+    return known
+
+
+def _remember(tx: Transaction, digest: bytes, session: int | None, now: float, *, told: bool = False) -> None:
+    tx.run(_HEAR, (digest, session, now, told))
     tx.run("DELETE FROM heard WHERE row = last_insert_rowid() - ?", (HEARD,))
-    return past
 
 
 def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) -> _Past:

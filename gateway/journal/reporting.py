@@ -2,7 +2,7 @@
 
 A final state is sticky, but "unknown" yields and "delivered, unconfirmed" becomes confirmed. A message of several parts ends when every
 part has a final code; its own is then the first that is not "delivered", and that is what its final event says, beside what became of the
-part itself. A part that was sent twice counts as delivered when one of its copies was.
+part itself. What was sent twice, a part or a whole message, counts as delivered when one of its copies was.
 """
 
 from gateway.journal.base import Match, Report
@@ -23,7 +23,7 @@ def apply(tx: Transaction, record: Record, part: Part, receipt: Receipt, match: 
     done = record.state is QueueState.DONE
     single = part.parts == 1
     if single:
-        told = _is_news(record.code, record.confirmed, done, done, receipt)
+        told = _is_news(record.code, record.confirmed, done, done, receipt) or _delivered_after_all(record, receipt)
     else:
         told = _is_news(part.code, part.confirmed, bool(part.final), done, receipt)
     if not told or (done and not record.message.receipt):
@@ -62,6 +62,11 @@ def _is_news(code: int | None, confirmed: int, final: bool, done: bool, receipt:
         old = None if code is None else _CODES[code]
         return receipt.final and (supersedes(old, _CODES[new]) or (code == new and receipt.confirmed and not confirmed))
     return receipt.final or new != code
+
+
+def _delivered_after_all(record: Record, receipt: Receipt) -> bool:
+    """Say whether a message that a copy failed of was delivered by another."""
+    return bool(record.possible_duplicate) and receipt.final and receipt.code == _DELIVERED != record.code
 
 
 def _advance_single(record: Record, receipt: Receipt) -> int | None:

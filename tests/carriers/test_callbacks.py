@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,7 @@ DLR = f"MSISDN=11987654321&Status=2&DATE=24/11/2026+10:20:30&Type=3&MD5={MD5}"
 REPLY = f"msisdn=5511987654321&message=N%E3o+quero&date=2026-11-24T10:20:30.250&type=1&md5={MD5}&uuid=4711"
 SECRETS = (TOKEN, "987654321", MD5, "4711", "quero")
 ZONE = ZoneInfo("America/Sao_Paulo")
+AT = datetime(2026, 11, 24, 10, 20, 30, tzinfo=ZONE).timestamp()
 
 
 class Rig:
@@ -363,6 +365,20 @@ async def test_the_oldest_idle_connection_makes_room_for_a_new_one(rigs: Callabl
     assert (await asked)[0] == 200
     for writer in (busy, idle, kept):
         writer.close()
+
+
+async def test_what_a_caller_left_without_percent_encoding_is_read_as_it_was_meant(rig: Rig) -> None:
+    for text in ("não, é amanhã".encode(), "não, é amanhã".encode("windows-1252")):
+        target = f"/resposta/{TOKEN}?msisdn=11987654321&message=".encode() + text + b"&date=2026-11-24 10:20:30&type=1"
+        answer = await rig.send(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+    assert [(item.text, item.received_at) for item in rig.items if isinstance(item, Reply)] == [("não, é amanhã", AT)] * 2
+    assert rig.counted("reply", "ok") == 2
+
+
+async def test_what_cannot_be_parsed_is_counted_as_refused(rig: Rig) -> None:
+    assert (await rig.send(b"\x16\x03\x01\x02\x00")).split()[1] == b"400"
+    assert rig.counted("other", "refused") == 1
 
 
 # --- What it never tells ----------------------------------------------------------------------------------------------------------

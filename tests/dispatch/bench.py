@@ -48,6 +48,7 @@ class Paper:
         self.attempts_on_disk: list[int] = []  # those of the journal's file, looked up while submit() ran
         self.unanswered = 0
         self._path = path
+        self.has_refilled = False
         self._answers: asyncio.Queue[list[Answer | CancelAnswer]] = asyncio.Queue()
         self._changed = asyncio.Event()
 
@@ -93,6 +94,10 @@ class Paper:
 
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
         self.cancelled += orders
+
+    def refilled(self) -> bool:
+        refilled, self.has_refilled = self.has_refilled, False
+        return refilled
 
     async def outcomes(self) -> list[Answer | CancelAnswer]:
         return await self._answers.get()

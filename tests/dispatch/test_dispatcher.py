@@ -212,6 +212,16 @@ async def test_a_fault_of_the_message_waits_counts_and_then_tries_again(bench: B
     assert [(message.attempt, message.deferrals) for message in bench.smpp.submitted] == [(1, 0), (2, 1)]
 
 
+async def test_what_was_put_aside_need_not_wait_out_its_pause_once_its_carrier_has_credits_again(bench: Bench) -> None:
+    bench.start()
+    await bench.queue("a")
+    await bench.sends(bench.smpp, "a")
+    bench.smpp.answer(bench.smpp.submitted[0], Deferred("no credits", Scope.ASIDE, 600.0, 97))
+    await bench.settled()
+    bench.smpp.has_refilled = True
+    await bench.sends(bench.smpp, "a", "a")
+
+
 @pytest.mark.parametrize("bench", [RetryPolicy(5.0, 5.0, 2)], indirect=True)
 async def test_a_message_that_is_put_off_too_often_ends_with_the_last_word_of_the_provider(bench: Bench) -> None:
     await bench.queue("a")

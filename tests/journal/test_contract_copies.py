@@ -87,6 +87,23 @@ async def test_a_part_of_which_one_copy_was_delivered_counts_as_delivered(bench:
     assert (event["part"], event["state"], event["final"]) == (2, "delivered", True)
 
 
+async def test_a_message_of_which_one_copy_was_delivered_counts_as_delivered(bench: Any, unanswered: InDoubt) -> None:
+    first = await begin_with_a_doubtful_copy(bench, unanswered, 1)
+    await bench.receive("x0", 8, to=PHONE, reference=first.reference)
+    await bench.receive("x", 2)
+    await bench.receive("x0", 5)
+    events = [event for event in await bench.events() if event["type"] == "receipt"]
+    assert [(event["state"], event["final"], event["late"]) for event in events] == [("rejected", True, False), ("delivered", False, True)]
+
+
+async def test_a_message_that_was_sent_once_and_failed_is_not_delivered_afterwards(bench: Any) -> None:
+    await bench.queue("a")
+    await bench.send_part(Submitted(("x",)), 1)
+    await bench.receive("x", 5)
+    await bench.receive("x", 2)
+    assert await bench.types("a") == ["accepted", "receipt"]
+
+
 async def test_the_receipt_of_a_part_that_an_operator_took_as_sent_counts(bench: Any, unanswered: InDoubt) -> None:
     await bench.queue("a", parts=2)
     await bench.send_part(Submitted(("x",)), 2)

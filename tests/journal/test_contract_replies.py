@@ -326,6 +326,18 @@ async def test_another_reply_is_no_duplicate(bench: Any, other: dict[str, Any]) 
     assert await duplicates(bench) == [False, False]
 
 
+@pytest.mark.parametrize(("changes", "duplicate"), [({}, True), ({"received_at": 1.0}, False), ({"answers": "b" * 32}, False)])
+async def test_a_call_back_that_says_the_same_again_may_be_a_duplicate_though_it_was_answered(
+    bench: Any, changes: dict[str, Any], duplicate: bool
+) -> None:
+    fields: dict[str, Any] = {"carrier": "", "session": None, "to": None, "answers": "a" * 32, "received_at": bench.now}
+    first = reply(bench, **fields)
+    await hear(bench, first)
+    await bench.journal.answered([first], 5.0)
+    await hear(bench, reply(bench, **fields | changes))
+    assert await duplicates(bench) == [False, duplicate]
+
+
 async def test_the_same_twice_on_one_session_is_a_duplicate_only_where_time_enough_passed_to_repeat_it(bench: Any) -> None:
     await hear(bench, reply(bench), reply(bench))
     bench.now += SAME_BREATH

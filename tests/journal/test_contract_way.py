@@ -315,6 +315,13 @@ async def test_a_cancel_waits_for_the_response_and_goes_to_the_carrier(bench: An
     assert await bench.types() == ["accepted", "cancelled"]
 
 
+async def test_a_cancel_of_what_was_taken_without_an_id_goes_to_the_carrier_which_says_so(bench: Any) -> None:
+    message = await bench.send("a", outcome=Submitted((), under_review=True))
+    await bench.journal.append([cancel()])
+    (order,) = await bench.journal.cancels("smpp", 10, bench.now)
+    assert (order.row, order.message_ids) == (message.row, ())
+
+
 async def test_a_cancel_without_an_answer_is_handed_out_again(bench: Any) -> None:
     await bench.send("a")
     await bench.journal.append([cancel()])

@@ -318,6 +318,20 @@ async def test_a_cancel_that_found_no_connection_is_not_answered_so_that_it_is_a
     assert len(server.of("cacl")) == 1
 
 
+async def test_a_carrier_that_may_not_send_cancels_all_the_same(server: RawServer, start: Start) -> None:
+    def answer(request: Request) -> Reply:
+        return ok(f"{request.query['h']};9;C") if request.function == "cacl" else answering("94")(request)
+
+    server.answer = answer
+    rig = start({"patience": 1.0})
+    await rig.outcome(message(1))
+    assert (rig.carrier.state, rig.carrier.ready_to_cancel) == (CarrierState.SUSPENDED, True)
+    rig.carrier.cancel([order(1, MD5)])
+    (told,) = await rig.answers(1)
+    assert isinstance(told, CancelAnswer)
+    assert told.outcome == Cancelled()
+
+
 async def test_an_order_without_ids_asks_nothing_and_one_of_several_is_cancelled_when_all_are(server: RawServer, start: Start) -> None:
     a, b = "a" * 32, "b" * 32
     server.answer = lambda request: ok(f"{a};9;C\n{b};1;E") if request.function == "cacl" else decent(request)

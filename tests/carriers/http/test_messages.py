@@ -273,10 +273,20 @@ async def test_a_kind_comes_back_as_soon_as_the_provider_tells_of_credits(server
     server.answer = poor
     rig = start({"patience": 0.005})
     await try_until(rig, lambda _: len(server.of("send")) == 3)  # then the pause is long
+    rig.carrier.refilled()
     server.answer = decent
+    await until(rig.carrier.refilled, "the news that what waits may go")
     await try_until(rig, lambda outcome: isinstance(outcome, Submitted))
     assert len(server.of("send")) == 4
+    assert rig.carrier.refilled(), "that one got through is news for the others"
+    assert not rig.carrier.refilled(), "told once"
     assert "there are credits again" in [entry["event"] for entry in rig.log.entries]
+
+
+async def test_at_the_start_what_an_earlier_run_put_aside_may_be_tried(server: RawServer, start: Start) -> None:
+    rig = start()
+    await until(rig.carrier.refilled, "the first look at the credits")
+    assert not rig.carrier.refilled()
 
 
 async def test_while_a_kind_has_no_credits_they_are_looked_at_more_often(server: RawServer, start: Start) -> None:
