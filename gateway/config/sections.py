@@ -191,7 +191,9 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
         Literal["udh", "udh16", "sar", "payload"],
         _help("udh | udh16 (a 16-bit reference) | sar (TLVs) | payload (whole, in message_payload): how a text of several parts goes"),
     ] = "udh"
-    national_language: Annotated[bool, _help("may use the Portuguese tables of GSM 03.38; not every operator honours them")] = False
+    national_language: Annotated[
+        bool, _help("may use the Portuguese tables of GSM 03.38, with udh and udh16; not every operator honours them")
+    ] = False
     latin1: Annotated[bool, _help("may use data_coding 3 (Latin-1) unasked")] = False
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
     apostrophe: Annotated[

@@ -14,7 +14,8 @@ travels:
 `auto` picks what makes the fewest parts; of those that make as many, the first of gsm7, gsm7-pt, latin1, ucs2. It loses nothing:
 
 - gsm7 where both GSM 03.38 and the SMSC's default alphabet hold every character (€ is not in Latin-1, ` is in ASCII but not in GSM);
-- gsm7-pt where the style says `national_language`; within it the single shift table before the locking one before both;
+- gsm7-pt where the style says `national_language` and parts are joined by headers, `udh` or `udh16` (SMPP admits no header beside sar_* TLVs,
+  and what an SMSC makes of one in a payload is unknown); within it the single shift table before the locking one before both;
 - latin1 where the style says `latin1`, or where it is the SMSC's default alphabet;
 - ucs2 for whatever is left.
 
@@ -25,8 +26,6 @@ holds the text in as few parts, since every phone reads it; and `latin1` need no
 
 Flash is message class 0 in data_coding (3GPP TS 23.038 s4), 0x10 or 0x18. 0x10 names the GSM alphabet whatever the SMSC's own is, so where
 the two differ in an octet of the text gsm7 is not available; Latin-1 has no such value at all.
-
-Known limits: with `payload` an SMSC cuts the text itself, and whether it repeats the elements of gsm7-pt in each part is its own affair.
 """
 
 from collections.abc import Callable
@@ -136,7 +135,8 @@ def _check_available(wanted: WantedEncoding, style: TextStyle) -> None:
 
 
 def _portuguese_available(style: TextStyle) -> bool:
-    return style.national_language and style.default_alphabet == "gsm0338"
+    """Say whether the Portuguese tables may be used: they need a header, for which there is no place beside sar_* TLVs or in a payload."""
+    return style.national_language and style.default_alphabet == "gsm0338" and style.long_messages in ("udh", "udh16")
 
 
 def _as_wanted(text: str, wanted: WantedEncoding, style: TextStyle) -> Composed | None:
