@@ -14,8 +14,8 @@ travels:
 `auto` picks what makes the fewest parts; of those that make as many, the first of gsm7, gsm7-pt, latin1, ucs2. It loses nothing:
 
 - gsm7 where both GSM 03.38 and the SMSC's default alphabet hold every character (€ is not in Latin-1, ` is in ASCII but not in GSM);
-- gsm7-pt where the style says `national_language` and parts are joined by headers, `udh` or `udh16` (SMPP admits no header beside sar_* TLVs,
-  and what an SMSC makes of one in a payload is unknown); within it the single shift table before the locking one before both;
+- gsm7-pt where the style says `national_language` and parts are joined by headers, `udh` or `udh16` (SMPP admits no header beside sar_*
+  TLVs, and what an SMSC makes of one in a payload is unknown); within it the single shift table before the locking one before both;
 - latin1 where the style says `latin1`, or where it is the SMSC's default alphabet;
 - ucs2 for whatever is left.
 

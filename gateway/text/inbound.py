@@ -53,8 +53,8 @@ _WIDEST_FIRST = ("ucs2", "latin1", "gsm7-pt", "gsm7-es", "gsm7", "ascii")
 def coding(data_coding: int, default_alphabet: DefaultAlphabet, overrides: Mapping[int, str], udh: UserDataHeader | None) -> Coding:
     """Say how octets under `data_coding` (0 to 255) are to be read; `overrides` is the carrier's setting and comes first.
 
-    SMPP 3.4 s5.2.19 below 0x10, the groups of 3GPP TS 23.038 s4 above, classes included; what neither defines is read as data_coding 0, which
-    may be overridden too.
+    SMPP 3.4 s5.2.19 below 0x10, the groups of 3GPP TS 23.038 s4 above, classes included; what neither defines is read as data_coding 0,
+    which may be overridden too.
     """
     name = overrides.get(data_coding) or _ALPHABETS[data_coding] or overrides.get(0) or _BY_DEFAULT_ALPHABET[default_alphabet]
     if udh is None or not name.startswith("gsm7"):
