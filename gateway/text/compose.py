@@ -88,7 +88,7 @@ def compose(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN
     """Encode a text and cut it into parts. Raises NotEncodableError, EncodingUnavailableError, TextTooLongError (above MOST_PARTS)."""
     if not style.transliterate and style.apostrophe == "keep":
         return _compose(text, wanted, style)
-    went, replaced = _replace(text, wanted, style)
+    went, replaced = replace(text, wanted, style)
     composed = _compose(went, wanted, style)._replace(replaced=replaced)
     if wanted == "auto" and style.transliterate and composed.segments > 1:
         untouched = compose(text, wanted, style._replace(transliterate=False))
@@ -260,9 +260,9 @@ def _surrogates(text: str) -> tuple[str, ...]:
     return tuple(sorted(character for character in set(text) if "\ud800" <= character <= "\udfff"))
 
 
-def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
+def replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
     """Replace what the style says, and tell what was replaced."""
-    replaced = stand_ins(text, wanted, style) if style.transliterate else {}
+    replaced = _stand_ins(text, wanted, style) if style.transliterate else {}
     if style.apostrophe == "space":
         replaced = {character: instead.replace("'", " ") for character, instead in replaced.items()} | ({"'": " "} if "'" in text else {})
     for character, instead in replaced.items():  # none of them stands in for another
@@ -270,7 +270,7 @@ def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, 
     return text, replaced
 
 
-def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN) -> dict[str, str]:
+def _stand_ins(text: str, wanted: WantedEncoding, style: TextStyle) -> dict[str, str]:
     """Say what to replace so that the wanted encoding, or gsm7 with `auto`, holds the text; with `auto` all that it takes or nothing."""
     if _as_wanted(text, "gsm7" if wanted == "auto" else wanted, style) is not None:
         return {}
@@ -280,6 +280,8 @@ def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLA
     found = transliterate.replacements(held, characters - held, holds, together=wanted in ("auto", "gsm7"))
     if wanted == "auto" and not found.keys() >= characters - held:
         return {}  # it goes as ucs2 all the same: then nothing need be lost
+    if not any(found.get(character, character) for character in characters):
+        return {}  # an empty message is no stand-in for a text
     return found
 
 
