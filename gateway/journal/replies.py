@@ -9,9 +9,9 @@ content shows that a phone has begun to use its reference again: what was there 
 `heard` remembers what was committed, in a bounded ring. A provider repeats what we did not answer, so what is identical to something whose
 response never left is told all the same, since people say a word twice, but marked `possible_duplicate`; so is what comes by another
 connection within LOST_ANSWER: the response may have been lost with the first one. Of what is identical to parts of a reply that was told
-whole, all of them again are such a reply once more; fewer tell nothing new, and go. Where a provider may have repeated them they gather apart
-from other parts. Where it had no reason to they may belong to a new reply: there are devices that use one reference for all that they say,
-and begin alike.
+whole, all of them again are such a reply once more; fewer tell nothing new, and go. Where a provider may have repeated them they gather
+apart from other parts. Where it had no reason to they may belong to a new reply: there are devices that use one reference for all that they
+say, and begin alike.
 
 A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
 from the sender that the reply is addressed to, where any of the newest messages to that number is from it, else of all. The events go to
