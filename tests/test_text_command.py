@@ -49,6 +49,8 @@ def test_json_tells_what_each_part_holds_and_what_was_replaced() -> None:
     [
         (["--national-language"], "gsm7-pt", 149),
         (["--national-language", "--long-messages", "udh16"], "gsm7-pt", 148),
+        (["--national-language", "--long-messages", "sar"], "ucs2", 67),  # as it would go: no header stands beside sar_* TLVs
+        (["--national-language", "--long-messages", "payload"], "ucs2", 67),
         (["--latin1"], "latin1", 134),
         (["--encoding", "ucs2"], "ucs2", 67),
         (["--alphabet", "latin1"], "latin1", 134),

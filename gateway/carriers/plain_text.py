@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gateway.config import Http, Webservice
 from gateway.message import Message, Reason, Rejected
 from gateway.provider import http
-from gateway.text import stand_ins
+from gateway.text import TextStyle, replace
 
 SHORT_CODES = frozenset({"short_code", "short_code_flash"})
 
@@ -19,7 +19,7 @@ class PlainText(NamedTuple):
     """A text as it goes."""
 
     characters: str
-    replaced: dict[str, str]  # what transliteration replaced
+    replaced: dict[str, str]  # what transliteration and the setting for apostrophes replaced
 
 
 def plain_text(message: Message, settings: Http | Webservice) -> PlainText | Rejected:
@@ -28,17 +28,17 @@ def plain_text(message: Message, settings: Http | Webservice) -> PlainText | Rej
         return Rejected(Reason.NO_ROUTE, "from: this carrier cannot carry a sender")
     if message.encoding != "auto":
         return Rejected(Reason.NO_ROUTE, "encoding: this carrier leaves it to the provider")
-    text = _transliterated(message.text) if message.transliterate or settings.transliterate else PlainText(message.text, {})
+    text = _as_set(message, settings)
     limit = settings.short_code_limit if message.kind in SHORT_CODES else http.MAX_TEXT
     if len(text.characters) > limit:
         return Rejected(Reason.TEXT_TOO_LONG, f"text: {len(text.characters)} characters, and this carrier takes {limit}")
     return text
 
 
-def _transliterated(text: str) -> PlainText:
-    """Replace what GSM 03.38 lacks, as the SMPP carrier does: the provider then has no reason for a dearer encoding."""
-    replaced = stand_ins(text)
-    return PlainText(text.translate({ord(character): instead for character, instead in replaced.items()}), replaced)
+def _as_set(message: Message, settings: Http | Webservice) -> PlainText:
+    """Replace what the SMPP carrier would: of what GSM 03.38 holds the provider has no reason to make a dearer encoding."""
+    style = TextStyle(transliterate=message.transliterate or settings.transliterate, apostrophe=settings.apostrophe)
+    return PlainText(*replace(message.text, "auto", style))
 
 
 def not_encodable(character: str, where: str) -> Rejected:

@@ -9,8 +9,7 @@ Decisions:
 - validity_period is always sent, and relative ("R", SMPP 3.4 s7.1.1): an SMSC that misreads the quarter-hours of an absolute time is hours
   wrong, and an absolute time also needs its clock to agree with ours; a relative one needs neither. It is in whole seconds, rounded up.
 - A text of several parts goes as `long_messages` says: with a user data header (`udh`, `udh16`), with sar_* TLVs, or whole in
-  message_payload. SMPP admits no header beside sar_* TLVs, and what an SMSC makes of one in a payload is unknown: so national language
-  tables, which need a header, are used with `udh` and `udh16` only.
+  message_payload.
 - A receipt, where asked for, is asked for success and failure alike (registered_delivery 1), of each part; each submit_sm carries a
   user_message_reference of its own, so that a receipt can be matched whose message_id we never learnt.
 - Which octets a text comes to is `gateway.text.compose`'s to say; flash is a matter of data_coding, and said there too.
@@ -169,14 +168,13 @@ class SubmitBuilder:
 
 
 def _style(settings: Smpp) -> TextStyle:
-    way = settings.long_messages
     return TextStyle(
         default_alphabet=settings.default_alphabet,
         latin1=settings.latin1,
-        national_language=settings.national_language and way in ("udh", "udh16"),
+        national_language=settings.national_language,
         transliterate=settings.transliterate,
         apostrophe=settings.apostrophe,
-        long_messages=way,
+        long_messages=settings.long_messages,
     )
 
 

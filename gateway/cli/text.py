@@ -34,7 +34,7 @@ _UNITS = {Encoding.GSM7: "septets", Encoding.GSM7_PT: "septets", Encoding.LATIN1
 @click.argument("text")
 @click.option("--encoding", "wanted", default="auto", show_default=True, type=click.Choice(get_args(WantedEncoding)))
 @click.option("--transliterate", is_flag=True, help="Replace what the alphabet lacks (ã -> a).")
-@click.option("--national-language", is_flag=True, help="The Portuguese tables may be used.")
+@click.option("--national-language", is_flag=True, help="The Portuguese tables may be used, with udh and udh16.")
 @click.option("--latin1", is_flag=True, help="Latin-1 may be used unasked.")
 @click.option("--long-messages", default="udh", show_default=True, type=click.Choice(get_args(LongMessages)))
 @click.option("--apostrophe", default="keep", show_default=True, type=click.Choice(["keep", "space"]))

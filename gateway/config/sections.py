@@ -26,6 +26,7 @@ Given = Annotated[str, Meta(min_length=1)]
 C_OCTETS = r"^[\x01-\xff]*$"  # what a C-octet string can carry: Latin-1 without NUL
 InboundAlphabet = Literal["gsm7", "gsm7-packed", "ascii", "latin1", "ucs2", "ucs2-le", "binary"]
 TRANSLITERATE = "in every message replace what the GSM alphabet lacks (ã -> a), as if it asked for it"
+APOSTROPHE = "keep | space: the provider makes a space of it; space does so before counting, and tells it"
 TOPIC_PREFIX = r"^[^/+#$\x00-\x1f\x7f]([^+#\x00-\x1f\x7f]*[^/+#\x00-\x1f\x7f])?$(?!\n)"
 DATA_CODING = r"^(0x[0-9A-Fa-f]{1,2}|[0-9]{1,3})$(?!\n)"
 DataCodingKey = Annotated[str, Meta(pattern=DATA_CODING)]
@@ -191,12 +192,12 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
         Literal["udh", "udh16", "sar", "payload"],
         _help("udh | udh16 (a 16-bit reference) | sar (TLVs) | payload (whole, in message_payload): how a text of several parts goes"),
     ] = "udh"
-    national_language: Annotated[bool, _help("may use the Portuguese tables of GSM 03.38; not every operator honours them")] = False
+    national_language: Annotated[
+        bool, _help("may use the Portuguese tables of GSM 03.38, with udh and udh16; not every operator honours them")
+    ] = False
     latin1: Annotated[bool, _help("may use data_coding 3 (Latin-1) unasked")] = False
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
-    apostrophe: Annotated[
-        Literal["keep", "space"], _help("keep | space: the provider makes a space of it; space does so before counting")
-    ] = "keep"
+    apostrophe: Annotated[Literal["keep", "space"], _help(APOSTROPHE)] = "keep"
     tls: Annotated[bool, _help("verified; see ca_file, cert_file, key_file, server_hostname")] = False
     ca_file: str = ""
     cert_file: str = ""
@@ -235,6 +236,7 @@ class Http(Section, frozen=True, tag="http", tag_field="kind"):
     ] = "utf-8"
     short_code_limit: Annotated[int, Meta(ge=1, le=600), _help("characters of a text by short code")] = 140
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
+    apostrophe: Annotated[Literal["keep", "space"], _help(APOSTROPHE)] = "keep"
 
     def __post_init__(self) -> None:
         checks.bare_url(self.base_url, "base_url")
@@ -253,6 +255,7 @@ class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
     max_rate: Annotated[Rate, _help("messages a second; 0 = no limit")] = 20.0
     short_code_limit: Annotated[int, Meta(ge=1, le=600), _help("characters of a text by short code")] = 140
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
+    apostrophe: Annotated[Literal["keep", "space"], _help(APOSTROPHE)] = "keep"
 
     def __post_init__(self) -> None:
         checks.bare_url(self.url, "url")

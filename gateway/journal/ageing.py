@@ -12,7 +12,7 @@ from gateway.journal.claiming import expire_waiting
 from gateway.journal.doubt import written_at
 from gateway.journal.intake import unknown_cancel
 from gateway.journal.parking import tell_early
-from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, pack, unpack_message
+from gateway.journal.records import LOOSE, MESSAGE_SHIFT, PART_SHIFT, Record, instant, of_part, pack, unpack_message
 from gateway.journal.transaction import Transaction, count, placeholders
 from gateway.message import EventType, QueueState, Trigger
 
@@ -64,7 +64,8 @@ def _wake(tx: Transaction, record: Record, now: float, report: Report) -> bool:
 def _doubt_deadline(tx: Transaction, record: Record, now: float, report: Report) -> None:
     carrier = record.carrier or ""
     count(report, "in_doubt", carrier, "deadline")
-    tx.move(record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(written_at(tx, record, now)), reason="no proof in time")
+    reason = of_part(record.part, record.total, "no proof in time")
+    tx.move(record, Trigger.DOUBT_DEADLINE, now, carrier=carrier, since=instant(written_at(tx, record, now)), reason=reason)
     tell_early(tx, record, now, report)
 
 

@@ -7,7 +7,7 @@ from gateway.journal.base import Report, Selection
 from gateway.journal.doubt import since
 from gateway.journal.parking import tell_early
 from gateway.journal.reading import conditions, given, in_span
-from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant
+from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant, of_part
 from gateway.journal.settling import resubmit
 from gateway.journal.taking import accept
 from gateway.journal.transaction import Transaction, count, placeholders
@@ -51,6 +51,7 @@ def _submitted(tx: Transaction, record: Record, now: float, report: Report) -> N
 def _rejected(tx: Transaction, record: Record, now: float, report: Report) -> None:
     began = since(tx, record)
     detail = "an operator says that it was not sent" + (f"; in doubt since {instant(began)}" if began else "")
+    detail = of_part(record.part, record.total, detail)
     tx.move(record, Trigger.REJECTED, now, reason=Reason.OPERATOR, detail=detail, carrier=record.carrier)
     tell_early(tx, record, now, report)
 

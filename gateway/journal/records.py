@@ -200,6 +200,15 @@ class Attempt(msgspec.Struct, gc=False):
 ATTEMPT_COLUMNS = "message, n, carrier, opened_at, doubtful_since, part"
 
 
+def of_part(part: int, parts: int, detail: str) -> str:
+    """Say of which part a detail tells, and what became of the others."""
+    if parts == 1:
+        return detail
+    before = ("", "part 1 was sent", f"parts 1 to {part - 1} were sent")[min(part, 3) - 1]
+    rest = "" if part == parts else "the rest not" if before else "the rest not sent"
+    return f"part {part} of {parts}: {detail}; {', '.join(filter(None, (before, rest)))}"
+
+
 _progresses = msgspec.msgpack.Decoder(Progress)
 
 

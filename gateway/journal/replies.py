@@ -9,8 +9,9 @@ content shows that a phone has begun to use its reference again: what was there 
 `heard` remembers what was committed, in a bounded ring. A provider repeats what we did not answer, so what is identical to something whose
 response never left is told all the same, since people say a word twice, but marked `possible_duplicate`; so is what comes by another
 connection within LOST_ANSWER: the response may have been lost with the first one; so is a call-back that names the same date and message
-as one before. What is identical to a part of a
-reply that was told whole gathers apart from other parts: all of them again are such a reply once more; fewer tell nothing new, and go.
+as one before. Of what is identical to parts of a reply that was told whole, all of them again are such a reply once more; fewer tell
+nothing new, and go. Where a provider may have repeated them they gather apart from other parts. Where it had no reason to they may belong
+to a new reply: there are devices that use one reference for all that they say, and begin alike.
 
 A reply answers the message that its call-back names; else the last message that was sent to its number within `reply_window`: of those
 from the sender that the reply is addressed to, where any of the newest messages to that number is from it, else of all. The events go to
@@ -59,7 +60,7 @@ class _Gathered(NamedTuple):
 
     parts: list[Reply]  # by number
     total: int
-    again: bool
+    again: bool  # all of it was told before, as parts of a whole
     repeated: bool
 
     @property
@@ -140,7 +141,7 @@ def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) 
         return _Past(repeated=elsewhere or age >= SAME_BREATH, told=bool(told))
     if age > tx.policies.reply_timeout:
         return _Past()  # by now its phone may well use the reference again
-    lost = reply.fragment is None and session is not None and elsewhere and age < LOST_ANSWER
+    lost = (reply.fragment is None or bool(told)) and session is not None and elsewhere and age < LOST_ANSWER
     return _Past(repeated=lost, told=bool(told))
 
 
@@ -149,7 +150,7 @@ def _past(tx: Transaction, reply: Reply, known: tuple[object, ...], now: float) 
 
 def _gather(tx: Transaction, reply: Reply, fragment: Fragment, past: _Past, now: float, report: Report) -> None:
     where = (fragment.kind, fragment.reference, fragment.total)
-    key = _hash(reply.carrier, reply.sender, reply.to, where, past.told)
+    key = _hash(reply.carrier, reply.sender, reply.to, where, past.told and past.repeated)
     taken = tx.one("SELECT body FROM fragment WHERE key = ? AND number = ?", (key, fragment.number))
     if taken is not None:
         if unpack_reply(taken[0]).fragment == fragment:  # type: ignore[arg-type] # a BLOB
@@ -172,7 +173,7 @@ def _end(tx: Transaction, key: object, now: float, report: Report) -> None:
     parts = [unpack_reply(body) for body, _, _ in rows]  # type: ignore[arg-type] # a BLOB
     fragment = parts[0].fragment
     assert fragment is not None  # only parts are kept
-    gathered = _Gathered(parts, fragment.total, again=any(row[1] for row in rows), repeated=any(row[2] for row in rows))
+    gathered = _Gathered(parts, fragment.total, again=all(row[1] for row in rows), repeated=any(row[2] for row in rows))
     if gathered.complete:
         tx.run_many("UPDATE heard SET told = 1 WHERE digest = ?", [(_digest(part),) for part in parts])
     if gathered.complete or not gathered.again:

@@ -13,7 +13,7 @@ from gateway.journal.doubt import any_doubt, deadline, has_doubt, written_at
 from gateway.journal.intake import cancel_waiting
 from gateway.journal.parking import apply_parked, must_wait, tell_early
 from gateway.journal.proving import apply_parked_for
-from gateway.journal.records import Record, instant
+from gateway.journal.records import Record, instant, of_part
 from gateway.journal.reporting import parts_of
 from gateway.journal.taking import accept, record_parts
 from gateway.journal.transaction import Transaction, count
@@ -92,8 +92,9 @@ def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Re
     carrier = settlement.carrier
     if outcome.reason is Reason.NO_ROUTE and _try_another(tx, record, settlement, outcome, now, report):
         return
-    if settlement.answer.part > 1:
-        outcome = _of_part(settlement.answer, outcome)
+    if settlement.answer.part > 1:  # a message whose first part is refused is refused whole
+        detail = of_part(settlement.answer.part, settlement.answer.parts, outcome.detail)
+        outcome = Rejected(outcome.reason, detail, outcome.code)
     record.last_error = outcome.detail
     if record.possible_duplicate and has_doubt(tx, record):
         # This copy was refused; whether the one before it was taken is still open.
@@ -104,12 +105,6 @@ def _reject(tx: Transaction, record: Record, settlement: Settlement, outcome: Re
     count(report, "messages", carrier, "rejected")
     tx.move(record, Trigger.REJECTED, now, reason=outcome.reason, detail=outcome.detail, carrier=carrier, code=outcome.code)
     tell_early(tx, record, now, report)
-
-
-def _of_part(answer: Answer, outcome: Rejected) -> Rejected:
-    sent = "part 1 was sent" if answer.part == 2 else f"parts 1 to {answer.part - 1} were sent"
-    rest = "" if answer.part == answer.parts else ", the rest not"
-    return Rejected(outcome.reason, f"part {answer.part} of {answer.parts}: {outcome.detail}; {sent}{rest}", outcome.code)
 
 
 def _try_another(tx: Transaction, record: Record, settlement: Settlement, outcome: Rejected, now: float, report: Report) -> bool:
@@ -152,7 +147,8 @@ def _doubt(tx: Transaction, record: Record, settlement: Settlement, outcome: InD
     if _taken_before(tx, record, settlement, now, report):
         return
     due_at = settlement.answer.at + tx.policies.in_doubt_deadline
-    tx.move(record, Trigger.DOUBT, now, due_at, carrier=carrier, since=instant(written_at(tx, record, now)), reason=outcome.detail)
+    reason = of_part(record.part, record.total, outcome.detail)
+    tx.move(record, Trigger.DOUBT, now, due_at, carrier=carrier, since=instant(written_at(tx, record, now)), reason=reason)
     if tx.memory.parked:
         apply_parked_for(tx, record.message.to, carrier, now, report)
     if record.state is QueueState.IN_DOUBT and _may_resubmit(tx, record, now):

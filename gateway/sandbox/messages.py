@@ -15,9 +15,9 @@ from gateway.sandbox.scenario import Behaviour, IdFormat, PlannedReceipt, Planne
 from gateway.sandbox.settings import ReplyWay
 from gateway.smpp.constants import DataCoding, EsmClass, RegisteredDelivery, Tag
 from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm
-from gateway.smpp.tlv import message_octets, tlv_from_int
+from gateway.smpp.tlv import message_octets, tlv_from_int, tlv_int
 from gateway.text import decode_inbound, gsm0338
-from gateway.text.udh import concatenation, header
+from gateway.text.udh import concatenation, header, split_header
 
 REPLY_ADDRESS = "27000"
 """Where a reply goes when the message named no sender."""
@@ -97,8 +97,16 @@ def take(pdu: SubmitSm | DataSm, number: int, account: str, behaviour: Behaviour
         quote=_quote(message_octets(pdu), pdu.data_coding, pdu.esm_class),
         reference=pdu.tlvs.get(Tag.USER_MESSAGE_REFERENCE),
         taken_at=at,
-        behaviour=behaviour,
+        behaviour=behaviour if _is_last(pdu) else behaviour._replace(replies=()),
     )
+
+
+def _is_last(pdu: SubmitSm | DataSm) -> bool:
+    """Tell whether a phone that has this has the whole message; it answers then, and once."""
+    joined = split_header(message_octets(pdu))[0].concatenation if pdu.esm_class & EsmClass.UDHI else None
+    if joined is not None:
+        return joined.number == joined.total
+    return tlv_int(pdu, Tag.SAR_SEGMENT_SEQNUM) == tlv_int(pdu, Tag.SAR_TOTAL_SEGMENTS)
 
 
 def digest(pdu: SubmitSm | DataSm) -> str:

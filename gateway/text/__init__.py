@@ -4,7 +4,7 @@ Sending: `compose` picks an encoding, transliterates where asked, and cuts; `udh
 `inbound.coding`, `inbound.decode`.
 """
 
-from gateway.text.compose import PLAIN, Composed, TextStyle, compose, stand_ins
+from gateway.text.compose import PLAIN, Composed, TextStyle, compose, replace
 from gateway.text.encodings import (
     DefaultAlphabet,
     Encoding,
@@ -31,5 +31,5 @@ __all__ = [
     "WantedEncoding",
     "compose",
     "decode_inbound",
-    "stand_ins",
+    "replace",
 ]

@@ -14,7 +14,8 @@ travels:
 `auto` picks what makes the fewest parts; of those that make as many, the first of gsm7, gsm7-pt, latin1, ucs2. It loses nothing:
 
 - gsm7 where both GSM 03.38 and the SMSC's default alphabet hold every character (€ is not in Latin-1, ` is in ASCII but not in GSM);
-- gsm7-pt where the style says `national_language`; within it the single shift table before the locking one before both;
+- gsm7-pt where the style says `national_language` and parts are joined by headers, `udh` or `udh16` (SMPP admits no header beside sar_*
+  TLVs, and what an SMSC makes of one in a payload is unknown); within it the single shift table before the locking one before both;
 - latin1 where the style says `latin1`, or where it is the SMSC's default alphabet;
 - ucs2 for whatever is left.
 
@@ -25,8 +26,6 @@ holds the text in as few parts, since every phone reads it; and `latin1` need no
 
 Flash is message class 0 in data_coding (3GPP TS 23.038 s4), 0x10 or 0x18. 0x10 names the GSM alphabet whatever the SMSC's own is, so where
 the two differ in an octet of the text gsm7 is not available; Latin-1 has no such value at all.
-
-Known limits: with `payload` an SMSC cuts the text itself, and whether it repeats the elements of gsm7-pt in each part is its own affair.
 """
 
 from collections.abc import Callable
@@ -89,7 +88,7 @@ def compose(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN
     """Encode a text and cut it into parts. Raises NotEncodableError, EncodingUnavailableError, TextTooLongError (above MOST_PARTS)."""
     if not style.transliterate and style.apostrophe == "keep":
         return _compose(text, wanted, style)
-    went, replaced = _replace(text, wanted, style)
+    went, replaced = replace(text, wanted, style)
     composed = _compose(went, wanted, style)._replace(replaced=replaced)
     if wanted == "auto" and style.transliterate and composed.segments > 1:
         untouched = compose(text, wanted, style._replace(transliterate=False))
@@ -136,7 +135,8 @@ def _check_available(wanted: WantedEncoding, style: TextStyle) -> None:
 
 
 def _portuguese_available(style: TextStyle) -> bool:
-    return style.national_language and style.default_alphabet == "gsm0338"
+    """Say whether the Portuguese tables may be used: they need a header, for which there is no place beside sar_* TLVs or in a payload."""
+    return style.national_language and style.default_alphabet == "gsm0338" and style.long_messages in ("udh", "udh16")
 
 
 def _as_wanted(text: str, wanted: WantedEncoding, style: TextStyle) -> Composed | None:
@@ -260,9 +260,9 @@ def _surrogates(text: str) -> tuple[str, ...]:
     return tuple(sorted(character for character in set(text) if "\ud800" <= character <= "\udfff"))
 
 
-def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
+def replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, dict[str, str]]:
     """Replace what the style says, and tell what was replaced."""
-    replaced = stand_ins(text, wanted, style) if style.transliterate else {}
+    replaced = _stand_ins(text, wanted, style) if style.transliterate else {}
     if style.apostrophe == "space":
         replaced = {character: instead.replace("'", " ") for character, instead in replaced.items()} | ({"'": " "} if "'" in text else {})
     for character, instead in replaced.items():  # none of them stands in for another
@@ -270,7 +270,7 @@ def _replace(text: str, wanted: WantedEncoding, style: TextStyle) -> tuple[str, 
     return text, replaced
 
 
-def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLAIN) -> dict[str, str]:
+def _stand_ins(text: str, wanted: WantedEncoding, style: TextStyle) -> dict[str, str]:
     """Say what to replace so that the wanted encoding, or gsm7 with `auto`, holds the text; with `auto` all that it takes or nothing."""
     if _as_wanted(text, "gsm7" if wanted == "auto" else wanted, style) is not None:
         return {}
@@ -280,6 +280,8 @@ def stand_ins(text: str, wanted: WantedEncoding = "auto", style: TextStyle = PLA
     found = transliterate.replacements(held, characters - held, holds, together=wanted in ("auto", "gsm7"))
     if wanted == "auto" and not found.keys() >= characters - held:
         return {}  # it goes as ucs2 all the same: then nothing need be lost
+    if not any(found.get(character, character) for character in characters):
+        return {}  # an empty message is no stand-in for a text
     return found
 
 

@@ -28,13 +28,18 @@ class Encoding(StrEnum):
     UCS2 = "ucs2"
 
 
+MOST_NAMED = 40
+"""Characters that an error names: more than there are accented letters, quotes and dashes in Portuguese."""
+
+
 class NotEncodableError(ValueError):
     """An alphabet lacks characters of a text; they are distinct and in code point order, so that they do not spell the text."""
 
     def __init__(self, characters: tuple[str, ...]) -> None:
-        shown = " ".join(f"U+{ord(character):04X}" for character in characters[:10])
+        shown = " ".join(f"U+{ord(character):04X}" for character in characters[:MOST_NAMED])
         what = "a character is" if len(characters) == 1 else f"{len(characters)} characters are"
-        super().__init__(f"{what} not in the alphabet: {shown}")
+        more = f" and {len(characters) - MOST_NAMED} more" if len(characters) > MOST_NAMED else ""
+        super().__init__(f"{what} not in the alphabet: {shown}{more}")
         self.characters = characters
 
 

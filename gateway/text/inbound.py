@@ -39,7 +39,7 @@ BINARY = "binary"
 
 _BY_DATA_CODING = {1: "ascii", 2: BINARY, 3: "latin1", 4: BINARY, 8: "ucs2"}
 _BY_DEFAULT_ALPHABET: dict[DefaultAlphabet, str] = {"gsm0338": "gsm7", "latin1": "latin1", "ascii": "ascii"}
-_DEFAULT = ""  # the SMSC's default alphabet
+_DEFAULT = ""  # as data_coding 0: the SMSC's default alphabet
 _NAMES = {  # of what was read, where it is not the alphabet's own
     Coding("gsm7", single_shift=PORTUGUESE): "gsm7-pt",
     Coding("gsm7", locking_shift=PORTUGUESE): "gsm7-pt",
@@ -53,9 +53,10 @@ _WIDEST_FIRST = ("ucs2", "latin1", "gsm7-pt", "gsm7-es", "gsm7", "ascii")
 def coding(data_coding: int, default_alphabet: DefaultAlphabet, overrides: Mapping[int, str], udh: UserDataHeader | None) -> Coding:
     """Say how octets under `data_coding` (0 to 255) are to be read; `overrides` is the carrier's setting and comes first.
 
-    SMPP 3.4 s5.2.19 below 0x10, the groups of 3GPP TS 23.038 s4 above, classes included; what neither defines is the default.
+    SMPP 3.4 s5.2.19 below 0x10, the groups of 3GPP TS 23.038 s4 above, classes included; what neither defines is read as data_coding 0,
+    which may be overridden too.
     """
-    name = overrides.get(data_coding) or _ALPHABETS[data_coding] or _BY_DEFAULT_ALPHABET[default_alphabet]
+    name = overrides.get(data_coding) or _ALPHABETS[data_coding] or overrides.get(0) or _BY_DEFAULT_ALPHABET[default_alphabet]
     if udh is None or not name.startswith("gsm7"):
         return Coding(name)
     return Coding(name, udh.single_shift, udh.locking_shift, fill_bits(udh.length) if name == "gsm7-packed" else 0)

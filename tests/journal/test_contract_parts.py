@@ -245,6 +245,31 @@ async def test_an_operator_who_says_that_a_part_was_sent_lets_the_rest_go_on(ben
     assert (await bench.events())[-1]["message_ids"] == ["", "y"]
 
 
+async def test_an_operator_who_says_that_a_part_was_not_sent_does_not_hide_those_that_were(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", parts=3)
+    await bench.send_part(Submitted(("x",)), 3)
+    await bench.send_part(unanswered, 3)
+    await bench.journal.resolve(bench.selection("a"), "rejected", bench.now)
+    detail = (await bench.events())[-1]["detail"]
+    assert detail.startswith("part 2 of 3: an operator says that it was not sent; ")
+    assert detail.endswith("; part 1 was sent, the rest not")
+
+
+async def test_a_doubt_says_which_part_it_is_about_and_what_became_of_the_others(bench: Any, unanswered: InDoubt) -> None:
+    await bench.queue("a", parts=4)
+    await bench.send_part(unanswered, 4)
+    await bench.journal.resolve(bench.selection("a"), "submitted", bench.now)
+    await bench.send_part(Submitted(("y",)), 4)
+    await bench.send_part(unanswered, 4)
+    bench.now += 901
+    await bench.journal.tick(bench.now)
+    assert [event["reason"] for event in await bench.events()] == [
+        "part 1 of 4: no response; the rest not sent",
+        "part 3 of 4: no response; parts 1 to 2 were sent, the rest not",
+        "part 3 of 4: no proof in time; parts 1 to 2 were sent, the rest not",
+    ]
+
+
 async def test_a_carrier_that_cannot_carry_it_after_all_leaves_it_to_the_next_one(bench: Any) -> None:
     await bench.queue("a")
     (message,) = await bench.claim()

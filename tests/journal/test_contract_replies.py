@@ -389,6 +389,51 @@ async def test_repeated_parts_of_a_told_reply_do_not_mix_with_a_new_one_of_the_s
     assert await texts(bench) == [("um dois tres", True), ("one two three", True)]
 
 
+async def told_and_answered(bench: Any) -> None:
+    await hear(bench, *three(bench))
+    await bench.journal.answered(three(bench), 5.0)
+    bench.now += 60.0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_a_phone_that_never_changes_its_reference_may_begin_or_end_two_replies_alike(bench: Any, order: tuple[int, ...]) -> None:
+    await told_and_answered(bench)  # so the provider has no reason to repeat any of it
+    alike = [part(bench, 1, b"um "), part(bench, 2, b"two "), part(bench, 3, b"tres")]
+    await hear(bench, *(alike[place] for place in order))
+    assert await texts(bench) == [("um dois tres", True), ("um two tres", True)]
+    assert await duplicates(bench) == [False, False]
+    await hear(bench, part(bench, 1, b"um "), part(bench, 2, b"zwei "), part(bench, 3, b"drei"))
+    assert (await texts(bench))[-1] == ("um zwei drei", True)
+
+
+async def test_what_such_a_reply_lacks_in_the_end_keeps_nothing_of_it_from_being_told(bench: Any) -> None:
+    await told_and_answered(bench)
+    await hear(bench, part(bench, 1, b"um "))
+    await later(bench, 1)
+    await hear(bench, part(bench, 2, b"two "))
+    await later(bench, bench.policies.reply_timeout)
+    assert await texts(bench) == [("um dois tres", True), (f"um two {GAP}", False)]
+    await later(bench, bench.policies.reply_timeout)
+    assert len(await told(bench)) == 2
+
+
+async def test_a_part_that_comes_again_by_itself_after_its_answer_tells_nothing_new(bench: Any) -> None:
+    await told_and_answered(bench)
+    await hear(bench, part(bench, 1, b"um "))
+    await later(bench, bench.policies.reply_timeout)
+    await hear(bench, part(bench, 2, b"two "), part(bench, 3, b"three"))
+    await later(bench, bench.policies.reply_timeout)
+    assert await texts(bench) == [("um dois tres", True), (f"{GAP}two three", False)]
+
+
+async def test_what_a_provider_repeats_for_want_of_an_answer_completes_no_other_reply(bench: Any) -> None:
+    await told_and_answered(bench)  # a minute ago: the connection broke, and the provider may not have read it
+    await hear(bench, part(bench, 1, b"um ", session=2), part(bench, 2, b"two ", session=2), part(bench, 3, b"three", session=2))
+    assert await texts(bench) == [("um dois tres", True)]
+    await hear(bench, part(bench, 1, b"one ", session=2))
+    assert await texts(bench) == [("um dois tres", True), ("one two three", True)]
+
+
 async def test_what_was_told_incomplete_and_not_answered_may_be_told_twice_and_says_so(bench: Any) -> None:
     await hear(bench, part(bench, 1, b"um "))
     await later(bench, bench.policies.reply_timeout)

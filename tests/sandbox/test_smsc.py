@@ -38,6 +38,7 @@ from gateway.smpp import (
     tlv_text,
 )
 from gateway.text import decode_inbound
+from gateway.text.udh import concatenation, header
 
 
 def stat(pdu: DeliverSm) -> str | None:
@@ -171,6 +172,17 @@ async def test_2012_brings_a_reply_from_the_phone(esme: Any) -> None:
     _, pdu = await esme.delivered(2)
     assert (pdu.esm_class, pdu.source_addr, pdu.destination_addr) == (0, "5511987652012", "27001")
     assert decode_inbound(pdu.short_message, pdu.data_coding)[0].startswith("Sim")
+
+
+@pytest.mark.parametrize("marked", ["header", "sar"])
+async def test_a_message_of_three_parts_is_answered_once_by_its_phone(esme: Any, marked: str) -> None:
+    for number in (1, 2, 3):
+        if marked == "header":
+            esme.submit("2012", esm_class=0x40, short_message=header(concatenation(0, 3, number)) + b"hello")
+        else:
+            esme.submit("2012", tlvs={Tag.SAR_MSG_REF_NUM: b"\0\7", Tag.SAR_TOTAL_SEGMENTS: b"\3", Tag.SAR_SEGMENT_SEQNUM: bytes([number])})
+    delivered = await esme.delivered(4)
+    assert [parse_receipt(pdu) is None for pdu in delivered] == [False, False, False, True]
 
 
 async def test_2013_brings_three_parts_out_of_order(esme: Any) -> None:

@@ -132,6 +132,8 @@ def test_what_cannot_be_encoded_as_asked_is_named(text: str, wanted: WantedEncod
     [
         ("gsm7-pt", TextStyle()),
         ("gsm7-pt", TextStyle(national_language=True, default_alphabet="latin1")),
+        ("gsm7-pt", TextStyle(national_language=True, long_messages="sar")),  # a header beside TLVs
+        ("gsm7-pt", TextStyle(national_language=True, long_messages="payload")),
         ("latin1", TextStyle(flash=True)),
     ],
 )
@@ -236,8 +238,8 @@ def test_six_hundred_characters_of_portuguese_cost_so_much(
 
 
 def test_a_payload_is_one_part_and_tells_what_the_phone_gets() -> None:
-    cut = compose(SIX_HUNDRED, "auto", PT)
-    whole = compose(SIX_HUNDRED, "auto", PT._replace(long_messages="payload"))
+    cut = compose(SIX_HUNDRED, "auto", L1)
+    whole = compose(SIX_HUNDRED, "auto", L1._replace(long_messages="payload"))
     assert [part.text for part in whole.parts] == [SIX_HUNDRED]
     assert whole.parts[0].octets == b"".join(part.octets for part in cut.parts)
     assert (whole.segments, whole.limit, whole.elements) == (cut.segments, cut.limit, cut.elements)

@@ -89,11 +89,19 @@ def test_the_error_lists_distinct_characters_in_code_point_order_and_shows_no_te
     assert str(raised.value) == "3 characters are not in the alphabet: U+0000 U+00E1 U+00E3"
 
 
-def test_the_error_shows_at_most_ten_code_points() -> None:
+def test_the_error_names_every_character_that_a_portuguese_text_may_lack() -> None:
+    lacking = "ÀÁÂÃÊÍÓÔÕÚáâãçêíóôõúªº–—‘’“”…"
     with pytest.raises(NotEncodableError) as raised:
-        gsm0338.encode("".join(map(chr, range(0x4E00, 0x4E20))))
-    assert len(raised.value.characters) == 32
-    assert str(raised.value).count("U+") == 10
+        gsm0338.encode(lacking)
+    assert str(raised.value).split(": ")[1] == " ".join(f"U+{ord(character):04X}" for character in sorted(lacking))
+
+
+def test_the_error_names_forty_characters_and_counts_the_others() -> None:
+    with pytest.raises(NotEncodableError) as raised:
+        gsm0338.encode("".join(map(chr, range(0x4E00, 0x4E40))))
+    assert len(raised.value.characters) == 64
+    assert str(raised.value).count("U+") == 40
+    assert str(raised.value).endswith("U+4E27 and 24 more")
 
 
 def test_an_unknown_escape_sequence_gives_the_character_of_the_default_alphabet() -> None:

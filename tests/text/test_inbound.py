@@ -72,6 +72,14 @@ def test_the_setting_overrules_the_table() -> None:
     assert coding(3, "gsm0338", overrides, None) == LATIN1
 
 
+@pytest.mark.parametrize("data_coding", [7, 0x10, 0x51, 0xC8, 0xF1, 0x99])
+def test_what_is_read_as_data_coding_0_is_so_by_the_setting_too(data_coding: int) -> None:
+    packed = {0: "gsm7-packed"}
+    assert coding(data_coding, "gsm0338", packed, UserDataHeader(None, 3, 0, 4)) == Coding("gsm7-packed", 3, 0, fill_bits(4))
+    assert coding(data_coding, "gsm0338", packed | {data_coding: "latin1"}, None) == LATIN1
+    assert coding(0x18, "gsm0338", packed, None) == UCS2
+
+
 def test_the_header_names_the_languages_of_seven_bits_only() -> None:
     udh = UserDataHeader(None, 3, 2, 7)
     assert coding(0, "gsm0338", {}, udh) == Coding("gsm7", 3, 2)

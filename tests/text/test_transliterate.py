@@ -56,6 +56,16 @@ def test_auto_loses_nothing_where_something_has_no_stand_in() -> None:
     assert (composed.encoding, composed.parts[0].text, composed.replaced) == ("ucs2", "não\0", {})
 
 
+@pytest.mark.parametrize("text", ["\u200b", "🏽", "\u0301\u200d", "\ufe0f"])
+def test_a_text_of_which_nothing_would_be_left_never_becomes_an_empty_message(text: str) -> None:
+    composed = compose(text, "auto", PLAINLY)
+    assert (composed.encoding, composed.parts[0].text, composed.replaced) == ("ucs2", text, {})
+    with pytest.raises(NotEncodableError) as raised:
+        compose(text, "gsm7", PLAINLY)
+    assert raised.value.characters == tuple(sorted(text))
+    assert sent(text + " ") == " "
+
+
 def test_auto_loses_nothing_where_the_stand_ins_would_cost_more_parts() -> None:
     assert compose("🔥" * 26, "auto", PLAINLY).encoding == "gsm7"  # 156 septets, and 52 units: one part either way
     composed = compose("🔥" * 30, "auto", PLAINLY)

@@ -63,6 +63,13 @@ async def test_a_text_goes_in_plain_letters_where_that_is_asked_for_and_the_outc
     assert server.of("send")[0].query["m"] == "nao e so..."
 
 
+async def test_an_apostrophe_goes_as_a_space_where_the_setting_says_so_and_the_outcome_tells(server: RawServer, start: Start) -> None:
+    outcome = await start(apostrophe="space").outcome(message(1, text="copo d'água"))
+    assert isinstance(outcome, Submitted)
+    assert outcome.replaced == {"'": " "}
+    assert server.of("send")[0].query["m"] == "copo d água"
+
+
 async def test_stand_ins_go_by_http_even_where_they_are_many_since_its_charset_may_hold_nothing_else(
     server: RawServer, start: Start
 ) -> None:
