@@ -220,6 +220,13 @@ def test_an_argument_that_is_no_utf_8_is_bad_usage(config_file: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "mensageiro: an argument is not UTF-8\n")
 
 
+def test_what_cannot_be_written_is_one_line_and_1() -> None:
+    for command in (["schema", "submit"], ["text", "oi"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([sys.executable, "-m", "gateway", *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
 def test_a_prompt_that_nobody_answers_is_1(config_file: Path) -> None:
     result = run("privacy", "forget", "--config", config_file)
     assert (result.exit_code, result.stderr) == (1, "Number: \nmensageiro: nothing was entered\n")
