@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
@@ -21,6 +22,13 @@ from gateway.demo.ports import free_port
 from gateway.events import rfc3339
 from gateway.schema import schemas
 from tests.support.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that run in this process set the level of the log for whatever test comes after them."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
