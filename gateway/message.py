@@ -54,6 +54,7 @@ class Trigger(StrEnum):
     CANCEL_FAILED = "cancel_failed"
     HOLD = "hold"
     RELEASE = "release"
+    RESCHEDULE = "reschedule"  # released before its time
 
 
 class EventType(StrEnum):
@@ -147,6 +148,7 @@ TRANSITIONS: Mapping[tuple[QueueState, Trigger], Transition] = {
     (_Q.QUEUED, _T.HOLD): Transition(_Q.HELD),
     (_Q.DEFERRED, _T.HOLD): Transition(_Q.HELD),
     (_Q.HELD, _T.RELEASE): Transition(_Q.QUEUED),
+    (_Q.HELD, _T.RESCHEDULE): Transition(_Q.SCHEDULED),
 }
 
 

@@ -132,7 +132,9 @@ class Metrics:
         self.parked_receipts = self._gauge("parked_receipts", "Receipts that wait for their message", [])
         self.queue_messages = self._gauge("queue_messages", "Messages by queue state", [("state", WAITING)])
         self.queue_oldest = self._gauge(
-            "queue_oldest_age_seconds", "Age of the oldest message by queue state, since it was received", [("state", WAITING)]
+            "queue_oldest_age_seconds",
+            "Age of the oldest message by queue state, since it was received or its schedule came due",
+            [("state", WAITING)],
         )
         self.outbox_events = self._gauge("outbox_events", "Events not published yet", [])
         self.outbox_set_aside = self._gauge("outbox_set_aside", "Events that the broker refused or that ended connections", [])

@@ -31,7 +31,7 @@ CHART_HEIGHT, STAT_HEIGHT = 8, 4
 GREEN, YELLOW, RED = "green", "yellow", "red"
 NOT_USABLE = 'state=~"down|suspended"'
 DELIVERED = 'state="delivered"'
-ENDED = 'state=~"delivered|expired|deleted|undeliverable|rejected|unknown"'
+ENDED = 'state=~"delivered|expired|deleted|undeliverable|rejected|unknown|skipped"'
 PANELS: dict[str, Any] = {"stat": stat.Panel, "heatmap": heatmap.Panel, "timeline": statetimeline.Panel}
 
 

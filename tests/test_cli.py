@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
@@ -21,6 +22,13 @@ from gateway.demo.ports import free_port
 from gateway.events import rfc3339
 from gateway.schema import schemas
 from tests.support.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that run in this process set the level of the log for whatever test comes after them."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -218,6 +226,13 @@ def test_bad_usage_is_one_line_that_names_what_is_wrong(command: list[str], name
 def test_an_argument_that_is_no_utf_8_is_bad_usage(config_file: Path) -> None:
     done = gateway("send", "--to", "11987654321", "--text", os.fsdecode(b"caf\xe9"), "--config", config_file)
     assert (done.returncode, done.stderr) == (2, "mensageiro: an argument is not UTF-8\n")
+
+
+def test_what_cannot_be_written_is_one_line_and_1() -> None:
+    for command in (["schema", "submit"], ["text", "oi"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([sys.executable, "-m", "gateway", *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 
 
 def test_a_prompt_that_nobody_answers_is_1(config_file: Path) -> None:

@@ -80,6 +80,8 @@ class OneLineGroup(click.Group):
                 sys.exit(130)
             click.echo(err=True)
             fail("nothing was entered", 1)
+        except OSError as error:  # of stdout: a command knows its own
+            fail(_words(error), 1)
         sys.exit(code if isinstance(code, int) else 0)
 
 

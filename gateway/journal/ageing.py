@@ -50,7 +50,7 @@ def tick(tx: Transaction, now: float, *, expire: bool) -> Tick:
     else:
         behind = False
     tx.finish()
-    refresh_ages(tx)
+    refresh_ages(tx, now)
     return Tick(report, woken, _next_due(tx, now + CATCH_UP if behind else None, expire=expire))
 
 
@@ -225,21 +225,31 @@ def _set_mark(tx: Transaction, key: str, value: object) -> None:
 _OLDEST = "SELECT min(row) FROM (SELECT row FROM message WHERE state = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1000)"
 _OLDEST_ACTIVE = "SELECT min(message) FROM attempt WHERE doubtful_since IS NULL"
 _OLDEST_QUEUED = "SELECT row FROM message WHERE state = 2 AND route = ? AND priority = ? ORDER BY row LIMIT 1"
+# A head that was scheduled has not waited since it came, and may stand before what has waited for longer: that expires first, as a rule.
+_FIRST_TO_EXPIRE = "SELECT row FROM message WHERE state = 2 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
 _OLDEST_EVENT = "SELECT event.at FROM outbox JOIN event ON event.row = outbox.event WHERE outbox.aside = 0 ORDER BY outbox.row LIMIT 1"
 
 
-def refresh_ages(tx: Transaction) -> None:
+def refresh_ages(tx: Transaction, now: float) -> None:
     """Find since when the oldest of each state waits."""
-    rows = {state: _oldest_row(tx, state) for state in QueueState if state is not QueueState.DONE and tx.memory.queue[state]}
-    records = {state: tx.record(row) for state, row in rows.items() if row is not None}
-    tx.memory.oldest = {state: record.message.received_at for state, record in records.items() if record is not None}
+    rows = {state: _oldest_rows(tx, state) for state in QueueState if state is not QueueState.DONE and tx.memory.queue[state]}
+    times = {state: [_waits_since(record, now) for row in found if (record := tx.record(row)) is not None] for state, found in rows.items()}
+    tx.memory.oldest = {state: min(found) for state, found in times.items() if found}
     tx.memory.oldest_event = _first(tx, _OLDEST_EVENT) if tx.memory.outbox else None
     tx.finish()
 
 
-def _oldest_row(tx: Transaction, state: QueueState) -> int | None:
+def _oldest_rows(tx: Transaction, state: QueueState) -> list[int]:
     if state is QueueState.QUEUED:
         heads = [tx.one(_OLDEST_QUEUED, (route, priority)) for route in tx.memory.routes.values() for priority in range(4)]
-        return min((head[0] for head in heads if head and isinstance(head[0], int)), default=None)
-    row = tx.one(_OLDEST_ACTIVE) if state is QueueState.ACTIVE else tx.one(_OLDEST, (state,))
-    return row[0] if row else None  # type: ignore[return-value] # an INTEGER
+        found = [*heads, tx.one(_FIRST_TO_EXPIRE)]
+    else:
+        found = [tx.one(_OLDEST_ACTIVE) if state is QueueState.ACTIVE else tx.one(_OLDEST, (state,))]
+    return [row[0] for row in found if row and isinstance(row[0], int)]
+
+
+def _waits_since(record: Record, now: float) -> float:
+    """Return since when a message waits for us: one that was scheduled, since it is due."""
+    message = record.message
+    due = message.schedule_at is not None and message.schedule_at <= now
+    return max(message.received_at, message.schedule_at or 0.0) if due else message.received_at

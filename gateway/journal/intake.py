@@ -40,7 +40,7 @@ def _append_messages(tx: Transaction, messages: list[Message], now: float, repor
     queue = tx.memory.queue
     rows: list[tuple[Any, ...]] = []
     for row, message in enumerate(messages, first):
-        state, due_at = _first_state(message, now)
+        state, due_at = first_state(message, now)
         queue[state] += 1
         route = tx.route(message.routes)
         parts = max(message.parts_by.values(), default=1)
@@ -64,7 +64,8 @@ def _remember(tx: Transaction, messages: list[Message], rows: list[tuple[Any, ..
         )
 
 
-def _first_state(message: Message, now: float) -> tuple[QueueState, float]:
+def first_state(message: Message, now: float) -> tuple[QueueState, float]:
+    """Return where a message waits of which nothing was tried, and when time demands something of it."""
     at = message.schedule_at
     return (QueueState.QUEUED, message.expires_at) if at is None or at <= now else (QueueState.SCHEDULED, at)
 
@@ -74,7 +75,7 @@ def _repeated(tx: Transaction, messages: list[Message], first: int, now: float, 
     for row, message in enumerate(messages, first):
         if row in inserted:
             continue
-        tx.memory.queue[_first_state(message, now)[0]] -= 1
+        tx.memory.queue[first_state(message, now)[0]] -= 1
         _repeat(tx, message, report)
 
 

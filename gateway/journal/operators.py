@@ -5,6 +5,7 @@ from typing import Literal
 
 from gateway.journal.base import Report, Selection
 from gateway.journal.doubt import since
+from gateway.journal.intake import first_state
 from gateway.journal.parking import tell_early
 from gateway.journal.reading import conditions, given, in_span
 from gateway.journal.records import LOOSE, MESSAGE_SHIFT, Record, instant, of_part
@@ -22,8 +23,13 @@ def hold(tx: Transaction, selection: Selection, now: float) -> int:
 
 
 def release(tx: Transaction, selection: Selection, now: float) -> int:
-    """Let held messages be claimed, now: a schedule that lay ahead is over."""
-    return _move_all(tx, selection, (QueueState.HELD,), Trigger.RELEASE, now)
+    """Let held messages be claimed; what is scheduled for later waits for its time again."""
+    records = _chosen(tx, selection, (QueueState.HELD,))
+    for record in records:
+        state, due_at = first_state(record.message, now)
+        tx.move(record, Trigger.RELEASE if state is QueueState.QUEUED else Trigger.RESCHEDULE, now, due_at)
+    tx.finish()
+    return len(records)
 
 
 def retry(tx: Transaction, selection: Selection, now: float) -> int:

@@ -106,8 +106,11 @@ def _scrub_event(tx: Transaction, row: object, payload: Any, number: str, **eras
 
 
 def _pattern(number: str) -> re.Pattern[str]:
-    """Match a number however it is punctuated, with any prefix."""
-    return re.compile(r"[^0-9\n]{0,3}".join(number) + "(?![0-9])")
+    """Match a number however it is punctuated, with any prefix; a mobile's without its ninth digit too, where that is no landline's."""
+    gap = r"[^0-9\n]{0,3}"
+    area, ninth, rest = number[:2], number[2:-8], number[-8:]
+    optional = f"(?:9{gap})?" if ninth and rest[0] in "6789" else ninth and f"9{gap}"
+    return re.compile(f"{gap.join(area)}{gap}{optional}{gap.join(rest)}(?![0-9])")
 
 
 # --- What belongs to no message ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Apart from `sqlite` since a command that reads shall not load what writes.
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 
 from gateway.journal import ageing, privacy, reading
@@ -40,7 +41,7 @@ class ReadOnlyJournal:
     def stats(self) -> Stats:
         """Count now, by index ranges."""
         memory = reading.load_memory(self._connection)
-        ageing.refresh_ages(Transaction(self._connection, memory, _NOBODY))
+        ageing.refresh_ages(Transaction(self._connection, memory, _NOBODY), time.time())
         return reading.stats(memory, None)
 
     def close(self) -> None:

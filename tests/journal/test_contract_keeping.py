@@ -63,6 +63,33 @@ async def test_held_messages_are_not_claimed_until_released(bench: Any) -> None:
     assert [message.id for message in await bench.claim()] == ["a"]
 
 
+async def test_what_was_scheduled_and_held_waits_for_its_time_again_after_its_release(bench: Any) -> None:
+    due = bench.now + 500
+    await bench.queue("later", schedule_at=due)
+    await bench.queue("passed", schedule_at=bench.now + 50)
+    assert await bench.hold(all=True) == 2
+    bench.now += 100
+    assert await bench.journal.release(Selection(all=True)) == 2
+    assert (await bench.state("later"), await bench.state("passed")) == ("scheduled", "queued")
+    assert [message.id for message in await bench.claim()] == ["passed"]
+    tick = await bench.journal.tick(due - 1)
+    assert (tick.woken, tick.next_due) == (0, due)
+    await bench.journal.tick(due)
+    assert [message.id for message in await bench.claim()] == ["later"]
+
+
+async def test_the_age_of_what_was_scheduled_counts_from_its_schedule_and_hides_nothing_older(bench: Any) -> None:
+    begin = bench.now
+    due = begin + 500
+    await bench.queue("scheduled", schedule_at=due, expires_at=due + 1000)
+    await bench.journal.tick(due)
+    assert bench.journal.stats().queue[QueueState.QUEUED].oldest == due
+    bench.now = begin + 10
+    await bench.queue("older")
+    await bench.journal.tick(due)
+    assert bench.journal.stats().queue[QueueState.QUEUED].oldest == begin + 10
+
+
 async def test_an_empty_selection_selects_nothing_and_all_selects_all(bench: Any) -> None:
     await bench.queue("a")
     assert await bench.hold() == 0

@@ -224,7 +224,7 @@ def unread(bench: Any, query: str) -> Receipt:
     return Receipt(carrier="", message_id="", code=None, final=False, received_at=bench.now, raw=query.encode())
 
 
-@pytest.mark.parametrize("written", [NUMBER, f"55{NUMBER}", "%2B55+11+98765-4321", "(11)%2098765-4321"])
+@pytest.mark.parametrize("written", [NUMBER, f"55{NUMBER}", "%2B55+11+98765-4321", "(11)%2098765-4321", "551187654321"])
 async def test_a_parked_call_back_that_nobody_understood_goes_and_is_told_by_the_number_in_it(
     bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
@@ -239,7 +239,7 @@ async def test_a_parked_call_back_that_nobody_understood_goes_and_is_told_by_the
     assert bench.journal.stats().parked == 3
 
 
-@pytest.mark.parametrize("to", [NUMBER, "+55 11 98765-4321", "(11) 98765-4321", "011 98765.4321"])
+@pytest.mark.parametrize("to", [NUMBER, "+55 11 98765-4321", "(11) 98765-4321", "011 98765.4321", "(11) 8765-4321"])
 async def test_a_refused_payload_with_the_number_goes(bench: Any, tmp_path: Path, to: str) -> None:
     raw = json.dumps({"id": "r", "to": to, "text": "", "metadata": {"nome": "Marcador"}}).encode()
     foreign = json.dumps({"id": "s", "to": OTHER, "text": "fica"}).encode()
@@ -250,6 +250,13 @@ async def test_a_refused_payload_with_the_number_goes(bench: Any, tmp_path: Path
     assert not [trace for trace in (*TRACES, to) if trace in kept]
     assert "fica" in kept
     assert await bench.journal.replay(Selection(all=True)) == 2
+
+
+async def test_a_refused_payload_with_a_landline_that_a_mobile_without_its_ninth_digit_would_be_stays(bench: Any, tmp_path: Path) -> None:
+    await bench.journal.append([refusal(bench, b'{"to": "1133334444"}')])
+    await publish_all(bench)
+    assert [(await forget(bench, number)).erased["refused"] for number in ("11933334444", "1133334444")] == [0, 1]
+    assert "1133334444" not in everything(tmp_path)
 
 
 async def test_a_refused_payload_whose_event_is_not_published_is_left(bench: Any) -> None:
