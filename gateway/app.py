@@ -107,6 +107,12 @@ class App:
         self.control = Control(config.control_path, self.journal, self.bells, time.time, self.admin.readiness)
         self.admin_port = 0
 
+    @property
+    def hot(self) -> Mapping[str, Callable[[float], None]]:
+        """How to change settings that need no restart, by key."""
+        rates = {f"carriers.{name}.max_rate": carrier.change_rate for name, carrier in self.carriers.items()}
+        return rates | ({} if self.callbacks is None else {"callbacks.max_rate": self.callbacks.change_rate})
+
     async def run(self, stop: asyncio.Event, on_ready: Callable[["App"], None] | None = None) -> None:
         """Run until `stop` is set, then leave in order. Raises StartError, and what ends a gateway for good."""
         await self._open()
@@ -254,9 +260,10 @@ def run(config: Config, path: Path) -> int:
 async def _run(config: Config, path: Path) -> int:
     stop, code = asyncio.Event(), 0
     systemd.on_stop(stop.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, Reload(path, config))
+    reload = Reload(path, config)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
-        await serve(config, stop)
+        await serve(config, stop, on_ready=lambda app: reload.add(app.hot))
     except* (SessionTakenOverError, JournalBrokenError) as group:
         log.critical("stopped for good", reason=str(_leaf(group)))
         code = 1

@@ -89,6 +89,10 @@ class Carrier(Reporter, Protocol):
         """Ask the provider to cancel. Each order comes back in outcomes(), but those that it cannot be asked for now."""
         ...
 
+    def change_rate(self, max_rate: float) -> None:
+        """Send at most so many a second from now on; 0 = no limit."""
+        ...
+
     def refilled(self) -> bool:
         """Tell once that what was put aside (`Scope.ASIDE`) may be tried now."""
         ...

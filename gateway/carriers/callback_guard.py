@@ -65,6 +65,10 @@ class Guard:
             return 414
         return None if self._admit(now) else 429
 
+    def change_rate(self, max_rate: float) -> None:
+        """Admit at most so many requests a second from now on; 0 = no limit."""
+        self._rate, self._tokens = max_rate, self._depth(max_rate)
+
     def _is_ours(self, path: str) -> bool:
         word, _, token = path.removeprefix("/").partition("/")
         # Compared in constant time, whatever the word is.

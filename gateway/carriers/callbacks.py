@@ -100,6 +100,10 @@ class Callbacks:
         await self._site.start()
         return int(self._runner.addresses[0][1])
 
+    def change_rate(self, max_rate: float) -> None:
+        """Admit at most so many requests a second from now on; 0 = no limit."""
+        self._guard.change_rate(max_rate)
+
     async def stop(self, timeout: float) -> None:
         """Take no more; within `timeout` s answer what is held: as committed, or 503. The stage must run meanwhile."""
         self._draining = True

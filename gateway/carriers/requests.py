@@ -160,6 +160,11 @@ class RequestCarrier:
         """Return when credit() is above 0."""
         await until_admitted(self.credit, self._delay, self._freed)
 
+    def change_rate(self, max_rate: float) -> None:
+        """Send at most so many messages a second from now on; 0 = no limit."""
+        self._rate.change_limit(max_rate, self._monotonic())
+        self._freed.set()
+
     def refilled(self) -> bool:
         """Tell once that there may be credits for what was put aside."""
         refilled, self._refilled = self._refilled, False

@@ -202,6 +202,11 @@ class SmppCarrier:
         """Return the seconds until the rate admits the next; 0 where a session must come first."""
         return self._rate.delay(self._monotonic()) if self._senders and not self._stopping else 0.0
 
+    def change_rate(self, max_rate: float) -> None:
+        """Send at most so many PDUs a second from now on; 0 = no limit."""
+        self._rate.change_limit(max_rate, self._monotonic())
+        self._freed.set()
+
     def refilled(self) -> bool:
         """Tell never: nothing is put aside here."""
         return False

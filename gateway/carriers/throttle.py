@@ -95,6 +95,16 @@ class AdaptiveRate:
         self._paused_until = self._filled_at = now + PAUSE
         return True
 
+    def change_limit(self, limit: float, now: float) -> None:
+        """Admit at most `limit` from now on (0 = no limit); what a cut left is climbed back from all the same."""
+        self._fill(now)
+        self._limit = limit or math.inf
+        if self._rate >= self._ceiling:
+            self._rate = self._ceiling = self._limit
+        elif limit:
+            self._rate, self._ceiling = min(self._rate, limit), limit
+        self._tokens = min(self._tokens, self._depth())
+
     def _depth(self) -> float:
         return max(1.0, self._rate * self._burst)
 

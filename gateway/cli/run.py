@@ -1,5 +1,6 @@
 """`mensageiro run`: the daemon."""
 
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.cli.shared import config_option, one_line
 @config_option
 def run(path: Path) -> None:
     """Run the gateway until SIGTERM or SIGINT. SIGHUP reads the configuration again."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end us
     with one_line():
         settings = config.load(path)
         config.check(settings)

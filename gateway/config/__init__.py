@@ -13,7 +13,7 @@ from gateway.config.checks import address
 from gateway.config.loading import ConfigError, check, load, parse, parse_broker, public, secret, user
 from gateway.config.sections import (
     CARRIER_KINDS,
-    HOT_KEYS,
+    HOT,
     SECRETS,
     SECTIONS,
     Admin,
@@ -33,7 +33,7 @@ from gateway.config.sections import (
 
 __all__ = [
     "CARRIER_KINDS",
-    "HOT_KEYS",
+    "HOT",
     "SECRETS",
     "SECTIONS",
     "Admin",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -59,7 +59,7 @@ def _help(text: str) -> Meta:
     return Meta(description=text)
 
 
-HOT = Meta(description="(hot)", extra={"hot": True})  # what SIGHUP applies; see `reload`
+HOT = Meta(description="(hot)", extra={"hot": True})  # what SIGHUP applies; see `App.hot`
 
 
 class Gateway(Section, frozen=True):
@@ -172,7 +172,7 @@ class Smpp(Section, frozen=True, tag="smpp", tag_field="kind"):
         "flash",
     )
     window: Annotated[int, Meta(ge=1, le=10000), _help("unanswered submit_sm a session")] = 50
-    max_rate: Annotated[Rate, _help("submit_sm PDUs a second over all binds; 0 = no limit")] = 100.0
+    max_rate: Annotated[Rate, _help("submit_sm PDUs a second over all binds; 0 = no limit"), HOT] = 100.0
     enquire_link_interval: Seconds = 30.0
     response_timeout: Seconds = 30.0
     bind_timeout: Seconds = 10.0
@@ -228,7 +228,7 @@ class Http(Section, frozen=True, tag="http", tag_field="kind"):
     user_file: str = ""
     cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
     timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0
-    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit")] = 20.0
+    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit"), HOT] = 20.0
     batch: Annotated[int, Meta(ge=1, le=1000), _help("messages a `mult` at most, 1 = always `send`")] = 50
     max_url_bytes: Annotated[int, Meta(ge=500, le=65536)] = 8000
     charset: Annotated[
@@ -252,7 +252,7 @@ class Webservice(Section, frozen=True, tag="webservice", tag_field="kind"):
     user_file: str = ""
     cost_centre: Annotated[CostCentre, _help("where a message names none; 0 = none")] = 0
     timeout: Annotated[Seconds, _help("s for a whole request; what is not answered by then is in doubt")] = 20.0
-    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit")] = 20.0
+    max_rate: Annotated[Rate, _help("messages a second; 0 = no limit"), HOT] = 20.0
     short_code_limit: Annotated[int, Meta(ge=1, le=600), _help("characters of a text by short code")] = 140
     transliterate: Annotated[bool, _help(TRANSLITERATE)] = False
     apostrophe: Annotated[Literal["keep", "space"], _help(APOSTROPHE)] = "keep"
@@ -274,7 +274,7 @@ class Callbacks(Section, frozen=True):
     token_file: str = ""
     allow: Annotated[tuple[str, ...], _help('networks that may call, e.g. ["203.0.113.0/24"]; empty = any')] = ()
     trusted_proxies: Annotated[tuple[str, ...], _help("networks whose X-Forwarded-For is believed")] = ()
-    max_rate: Annotated[Rate, _help("requests a second; 0 = no limit")] = 0.0
+    max_rate: Annotated[Rate, _help("requests a second; 0 = no limit"), HOT] = 0.0
 
     def __post_init__(self) -> None:
         checks.address(self.listen, "listen")
@@ -351,12 +351,6 @@ SECTIONS: Mapping[str, type[Section]] = {
     "admin": Admin,
     "log": Log,
 }
-HOT_KEYS = frozenset(
-    f"{name}.{key}"
-    for name, section in SECTIONS.items()
-    for key, hint in get_type_hints(section, include_extras=True).items()
-    if HOT in getattr(hint, "__metadata__", ())
-)
 CARRIER_KINDS: Mapping[str, type[Smpp] | type[Http] | type[Webservice]] = {"smpp": Smpp, "http": Http, "webservice": Webservice}
 
 

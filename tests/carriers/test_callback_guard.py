@@ -133,6 +133,14 @@ def test_more_than_the_rate_is_refused_until_time_has_passed() -> None:
     assert [limited.refusal(head(), 100.0) for _ in range(11)] == [None] * 10 + [429]
 
 
+def test_a_changed_rate_counts_at_once() -> None:
+    changed = guard(max_rate=0.0)
+    changed.change_rate(1.0)
+    assert [changed.refusal(head(), 5.0) for _ in range(2)] == [None, 429]
+    changed.change_rate(0.0)
+    assert [changed.refusal(head(), 5.0) for _ in range(2)] == [None, None]
+
+
 def test_who_has_no_token_takes_nothing_of_the_rate() -> None:
     limited = guard(max_rate=1.0)
     for _ in range(5):

@@ -108,6 +108,18 @@ async def test_wait_credit_returns_when_a_response_frees_the_window(smsc: Smsc, 
     assert rig.carrier.credit() == 1
 
 
+async def test_a_changed_rate_frees_who_waits_for_credit(smsc: Smsc, start: Start) -> None:
+    rig = start(max_rate=0.001)
+    await rig.ready()
+    rig.submit(message())
+    waiter = asyncio.create_task(rig.carrier.wait_credit())
+    await smsc.submitted(1)
+    assert not waiter.done()
+    rig.carrier.change_rate(0.0)
+    async with asyncio.timeout(DEADLINE):
+        await waiter
+
+
 async def test_wait_credit_returns_when_the_rate_admits_the_next(smsc: Smsc, start: Start) -> None:
     rig = start(max_rate=50.0)
     await rig.ready()

@@ -92,6 +92,24 @@ def test_a_rate_that_has_just_climbed_back_to_no_limit_admits_everything_at_once
     assert rate.available(1.5 + PAUSE + 2 * CLIMB) == float("inf")
 
 
+def test_a_changed_limit_counts_at_once_and_what_a_cut_left_is_still_climbed_back_from() -> None:
+    rate = AdaptiveRate(100.0, 0.0)
+    rate.change_limit(10.0, 0.0)
+    assert (rate.rate(0.0), rate.available(0.0), rate.throttled(0.0)) == (10.0, 1, False)
+    rate.change_limit(0.0, 1.0)
+    assert (rate.rate(1.0), rate.available(1.0)) == (0.0, float("inf"))
+    rate.change_limit(80.0, 2.0)
+    assert rate.rate(2.0) == 80.0
+    rate.slow_down(2.0, 2.0)
+    rate.change_limit(60.0, 2.0)
+    assert (rate.rate(2.0), rate.throttled(2.0)) == (40.0, True)
+    rate.change_limit(20.0, 2.0)
+    assert rate.rate(2.0) == 20.0
+    rate.change_limit(0.0, 2.0)
+    assert rate.available(2.0) == 0, "the pause is the provider's wish"
+    assert rate.available(2.0 + PAUSE) == float("inf")
+
+
 @given(st.lists(st.tuples(st.floats(0.0, 0.5), st.integers(0, 50), st.booleans()), max_size=60), st.floats(1.0, 1000.0))
 @hypothesis_settings(deadline=None, max_examples=150)
 def test_no_run_exceeds_the_limit_by_more_than_the_burst(steps: list[tuple[float, int, bool]], limit: float) -> None:

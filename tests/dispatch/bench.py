@@ -95,6 +95,9 @@ class Paper:
     def cancel(self, orders: Sequence[CancelOrder]) -> None:
         self.cancelled += orders
 
+    def change_rate(self, max_rate: float) -> None:
+        raise NotImplementedError  # the dispatcher never does
+
     def refilled(self) -> bool:
         refilled, self.has_refilled = self.has_refilled, False
         return refilled

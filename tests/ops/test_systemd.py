@@ -9,16 +9,17 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import structlog
 
 from gateway import systemd
-from gateway.config import HOT_KEYS, parse
+from gateway.app import App
+from gateway.config import CARRIER_KINDS, HOT, SECTIONS, parse
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reload import differences
-from tests.support.stack import Stack
+from tests.support.stack import Process, Stack
 from tests.support.waiting import DEADLINE, until
 
 
@@ -215,9 +216,9 @@ async def test_sighup_changes_the_level_and_names_what_needs_a_restart(
     await manager.until(lambda heard: heard.count("READY=1") == 2, "ready again")
     assert manager.heard[1] == "RELOADING=1"
     assert manager.heard[2].startswith("MONOTONIC_USEC=")
-    assert lines(stack, "reloaded")[0]["applied"] == ["log.level"]
+    assert lines(stack, "reloaded")[0]["applied"] == ["carriers.smpp.max_rate", "log.level"]
     (cold,) = lines(stack, "these keys changed and need a restart")
-    assert cold["keys"] == ["carriers.smpp.max_rate", "carriers.smpp.window", "gateway.max_attempts"]
+    assert cold["keys"] == ["carriers.smpp.window", "gateway.max_attempts"]
     await stack.publish([stack.traffic.message("0002", id="told")])
     await until(lambda: any(line["id"] == "told" for line in lines(stack, "message taken")), "debug lines")
 
@@ -226,6 +227,20 @@ async def test_sighup_changes_the_level_and_names_what_needs_a_restart(
     before = stack.gateway.output
     assert await stack.gateway.stop() == 0
     assert stack.gateway.output == before  # not even that it stops
+
+
+async def test_sighup_while_it_starts_ends_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    os.mkfifo(config)  # its reader waits in the middle of the start
+    gateway = Process(tmp_path / "gateway.log", "run", "--config", str(config))
+    await gateway.start()
+    async with asyncio.timeout(DEADLINE):
+        file = await asyncio.to_thread(config.open, "w")
+    with file:
+        os.kill(gateway.pid, signal.SIGHUP)
+        file.write("[gateway\n")
+    assert await gateway.wait() == 2
+    assert "is not TOML" in gateway.output
 
 
 async def test_a_broken_file_is_one_line_and_changes_nothing(stack: Stack, manager: Manager) -> None:
@@ -261,7 +276,18 @@ def test_what_differs_is_named_by_its_key_and_never_by_its_value() -> None:
     assert list(differences(old, old)) == []
 
 
-def test_the_reference_marks_what_is_hot() -> None:
-    page = (Path(__file__).parent.parent.parent / "docs" / "configuration.md").read_text(encoding="utf-8")
-    marked = [line.split("`")[1] for line in page.splitlines() if "(hot)" in line and line.startswith("| `")]
-    assert marked == [key.rpartition(".")[2] for key in sorted(HOT_KEYS)] == ["level"]
+async def test_what_is_marked_hot_is_what_can_be_changed(tmp_path: Path) -> None:
+    def marked(name: str, section: type) -> set[str]:
+        hints = get_type_hints(section, include_extras=True)
+        return {f"{name}.{key}" for key, hint in hints.items() if HOT in getattr(hint, "__metadata__", ())}
+
+    sections: dict[str, type] = {**SECTIONS, **{f"carriers.{kind}": section for kind, section in CARRIER_KINDS.items()}}
+    config = parse(
+        {
+            "gateway": {"state_dir": str(tmp_path)},
+            "carriers": {"smpp": CARRIER, "http": {"kind": "http", "user": "u"}, "webservice": {"kind": "webservice", "user": "u"}},
+            "callbacks": {"enabled": True, "token": "a-long-enough-token"},
+        }
+    )
+    hot = App(config).hot
+    assert set().union(*(marked(name, section) for name, section in sections.items())) == hot.keys() | {"log.level"}

@@ -191,6 +191,15 @@ async def test_what_waits_in_line_when_an_answer_cannot_be_read_does_not_leave_b
     assert len(server.of("send")) == CONNECTIONS + 1
 
 
+async def test_a_changed_rate_counts_at_once(start: Start) -> None:
+    now = [100.0]
+    rig = start({"max_rate": 1.0, "monotonic": lambda: now[0]})
+    assert isinstance(await rig.outcome(message()), Submitted)
+    assert rig.carrier.credit() == 0
+    rig.carrier.change_rate(0.0)
+    assert rig.carrier.credit() > 1
+
+
 async def test_under_load_the_rate_is_handed_out_in_helpings(start: Start) -> None:
     now = [1000.0]
     rig = start({"max_rate": 20.0, "monotonic": lambda: now[0]})
